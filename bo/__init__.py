@@ -1,0 +1,1 @@
+"""Latent codes, surrogates, the Bayesian optimisation loop, extrapolation and discrete search."""

@@ -1,0 +1,93 @@
+"""The `graphnas` command: thin commands over the library, loaded only when chosen."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib import import_module
+
+from graphnas import __version__
+from graphnas.errors import GraphnasError
+
+COMMANDS = {
+    "demo": ("graphnas.commands.demo", "the whole path on NAS-Bench-101 in minutes: enumerate, train, evaluate, draw, report"),
+    "data list": ("graphnas.commands.data_cli", "benchmark files graphnas knows and whether they are here"),
+    "data info": ("graphnas.commands.data_cli", "what a search space, table or file holds"),
+    "data download": ("graphnas.commands.data_cli", "fetch an official benchmark file, resumable and hash-checked"),
+    "data convert": ("graphnas.commands.data_cli", "an official benchmark file to a compact .npz"),
+    "models list": ("graphnas.commands.models_cli", "the zoo"),
+    "models info": ("graphnas.commands.models_cli", "a model's paper, options and size"),
+    "train vae": ("graphnas.commands.train_cli", "train a graph VAE on a search space"),
+    "evaluate vae": ("graphnas.commands.evaluate_cli", "reconstruction, validity, uniqueness, novelty of a trained VAE"),
+    "plot latent": ("graphnas.commands.plot_cli", "2-D map of a trained VAE's latent space"),
+    "plot architectures": ("graphnas.commands.plot_cli", "draw architectures given as text"),
+    "plot reconstructions": ("graphnas.commands.plot_cli", "held-out architectures beside what a trained VAE makes of them"),
+}
+"""Command words -> module with a function `run(words, arguments)`, and one line of help."""
+
+
+def usage(prefix: str = "") -> str:
+    """The list of commands, or of those that begin with `prefix`."""
+    lines = [f"usage: graphnas {prefix + ' ' if prefix else ''}COMMAND [OPTIONS]", "", "commands:"]
+    lines += [f"  {name:<22} {text}" for name, (_, text) in COMMANDS.items() if name.startswith(prefix)]
+    lines += ["", "`graphnas COMMAND --help` explains one; `graphnas --version` prints the version."]
+    return "\n".join(lines)
+
+
+def find_command(words: Sequence[str]) -> str | None:
+    """The command that the first one or two words name."""
+    for count in (2, 1):
+        name = " ".join(words[:count])
+        if len(words) >= count and name in COMMANDS:
+            return name
+    return None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; exit status 0, 2 for bad input (one line on stderr), 130 when interrupted."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words in (["--version"], ["-V"]):
+        print(__version__)
+        return 0
+    name = find_command(words)
+    if name is None:
+        return no_command(words)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    for noisy in ("lightning_fabric", "matplotlib"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="lightning_fabric")
+    try:
+        import_module(COMMANDS[name][0]).run(name, words[len(name.split()) :])
+    except GraphnasError as error:
+        print(f"graphnas: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        print("graphnas: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def no_command(words: Sequence[str]) -> int:
+    """Help where none or half a command was given, an error for anything else."""
+    group = words[0] if words else ""
+    if group in ("", "-h", "--help"):
+        print(usage())
+        return 0
+    if any(name.startswith(group + " ") for name in COMMANDS):
+        rest = words[1:]
+        if rest and rest[0] not in ("-h", "--help"):
+            known = ", ".join(name for name in COMMANDS if name.startswith(group + " "))
+            print(f"graphnas: unknown command '{group} {rest[0]}': known are {known}", file=sys.stderr)
+            return 2
+        print(usage(group))
+        return 0
+    from graphnas.errors import UnknownName
+
+    print(f"graphnas: {UnknownName('command', group, COMMANDS)}", file=sys.stderr)
+    return 2

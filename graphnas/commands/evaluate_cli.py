@@ -1,0 +1,51 @@
+"""`graphnas evaluate vae`."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from graphnas.checkpoint import write_text
+from graphnas.commands.parsing import make_parser, parse, print_values, stderr, use_threads
+from graphnas.errors import GraphnasError
+from graphnas.train.data import prepare
+from graphnas.train.evaluate import EvaluationConfig, evaluate_vae
+from graphnas.train.vae import load_vae, read_vae_config
+
+DESCRIPTION = """Evaluate the best weights of a run on held-out architectures: reconstruction (the published 10 x 10
+protocol, and the most probable decode), negative log-likelihood, validity of prior samples with and without the decoding
+masks, uniqueness and novelty (index by index as published, and by isomorphism class). Writes RUN/evaluation-PART.json.
+Example: graphnas evaluate vae runs/svge"""
+
+
+def run(command: str, arguments: Sequence[str]) -> None:
+    """Evaluate and print the values."""
+    parser = make_parser("evaluate vae", DESCRIPTION)
+    parser.add_argument("folder", metavar="RUN", help="run folder of `graphnas train vae`")
+    parser.add_argument("--part", choices=["test", "validation"], default="test", help="held-out part to reconstruct")
+    parser.add_argument("--quick", action="store_true", help="200 graphs, 100 prior points")
+    parser.add_argument("--threads", type=int, help="threads of the CPU to use (default all)")
+    parser.add_argument("--device", type=str, default="cpu", help="torch device")
+    parser.add_argument("--out", type=str, help="folder of the JSON result (default RUN)")
+    parser.add_class_arguments(EvaluationConfig)
+    options = parse(parser, arguments)
+    use_threads(options.threads)
+    folder = Path(options.folder)
+    config = read_vae_config(folder)
+    model = load_vae(folder)
+    try:
+        model.to(options.device)
+    except (RuntimeError, AssertionError) as error:
+        raise GraphnasError(f"cannot use device {options.device!r}: {str(error).splitlines()[0]}") from error
+    data = prepare(config.data)
+    sizes = EvaluationConfig(**{name: options[name] for name in EvaluationConfig.__dataclass_fields__})
+    if options.quick:
+        sizes.num_graphs, sizes.prior_points = min(200, sizes.num_graphs), min(100, sizes.prior_points)
+    begin = time.monotonic()
+    values = evaluate_vae(model, data.archs[data.split.train], data.archs[getattr(data.split, options.part)], sizes)
+    stderr(f"{time.monotonic() - begin:.1f} s")
+    target = Path(options.out or folder) / f"evaluation-{options.part}.json"
+    write_text(target, json.dumps({"part": options.part, "sizes": vars(sizes), "values": values}, indent=1) + "\n")
+    print_values(values)

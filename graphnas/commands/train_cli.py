@@ -1,0 +1,94 @@
+"""`graphnas train vae`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from jsonargparse import Namespace
+
+from graphnas.commands.parsing import (
+    CommandParser,
+    UsageError,
+    make_parser,
+    parse,
+    print_table,
+    recipe_path,
+    stderr,
+    use_threads,
+)
+from graphnas.train.config import VAEConfig
+from graphnas.train.vae import read_vae_config, train_vae
+
+DESCRIPTION = """Train a graph VAE on a search space. Everything about the run lies in --out: config.yaml, metrics.jsonl,
+TensorBoard events, best.safetensors (chosen on validation), last.safetensors and last.ckpt to resume from.
+Example: graphnas train vae --model svge --space nb101 --out runs/svge
+Several processes: torchrun --nproc-per-node 2 -m graphnas train vae ..."""
+
+
+def make_train_parser() -> CommandParser:
+    """Options of the command; all fields of the config, and short forms of the common ones."""
+    parser = make_parser("train vae", DESCRIPTION)
+    parser.add_argument("--config", action="config", help="YAML file with any of the options below")
+    parser.add_argument("--recipe", type=str, help="name of a shipped recipe, or a YAML file; other options go over it")
+    parser.add_argument("--space", type=str, help="short for --data.space")
+    parser.add_argument("--seed", type=int, help="short for --fit.seed")
+    parser.add_argument("--device", type=str, help="short for --fit.device")
+    parser.add_argument("--out", type=str, help="run folder (default runs/vae-MODEL-SPACE-SEED)")
+    parser.add_argument("--resume", type=str, help="go on with the run in this folder; takes no option but --quiet")
+    parser.add_argument("--threads", type=int, help="threads of the CPU to use (default all)")
+    parser.add_argument("--quick", action="store_true", help="a run of seconds: 1,000 graphs, 50 steps, a narrow model")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.add_class_arguments(VAEConfig)
+    return parser
+
+
+def read_options(arguments: Sequence[str]) -> Namespace:
+    """Parsed options with a recipe, if any, underneath them."""
+    words = list(arguments)
+    parser = make_train_parser()
+    for place, word in enumerate(words):
+        name, _, value = word.partition("=")
+        if name == "--recipe":
+            value = value or next(iter(words[place + 1 : place + 2]), "")
+            words = ["--config", str(recipe_path(value, "train")), *words]
+            break
+    return parse(parser, words)
+
+
+def to_config(options: Namespace) -> VAEConfig:
+    """The run's config from parsed options."""
+    content = options.as_dict()
+    for short, (group, name) in {"space": ("data", "space"), "seed": ("fit", "seed"), "device": ("fit", "device")}.items():
+        if content[short] is not None:
+            content[group][name] = content[short]
+    if content["quick"]:
+        content["data"]["num_graphs"] = content["data"]["num_graphs"] or 1000
+        content["fit"] |= {"max_steps": 50, "validate_every": 25, "warmup_steps": 5}
+        content["model_args"] = {"node_dim": 32, "latent_dim": 8, **content["model_args"]}
+    from graphnas.train.config import DataConfig, FitConfig
+
+    try:
+        return VAEConfig(
+            content["model"], content["model_args"], DataConfig(**content["data"]), FitConfig(**content["fit"])
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def run(command: str, arguments: Sequence[str]) -> None:
+    """Train, then print the last records."""
+    options = read_options(arguments)
+    use_threads(options.threads)
+    if options.resume:
+        others = [word for word in arguments if word.startswith("--") and word.split("=")[0] not in ("--resume", "--quiet", "--threads")]
+        if others:
+            raise UsageError(f"--resume takes the options of the run it goes on with, not {', '.join(others)}")
+        config, out = read_vae_config(Path(options.resume)), Path(options.resume)
+    else:
+        config = to_config(options)
+        out = Path(options.out or f"runs/vae-{config.model}-{config.data.space}-{config.fit.seed}")
+    result = train_vae(config, out, resume=bool(options.resume), progress=not options.quiet)
+    stderr(f"run folder: {out}")
+    keys = [key for key in result.records[-1] if key == "step" or key.startswith("validation/")] if result.records else []
+    print_table([{key.removeprefix("validation/"): record[key] for key in keys} for record in result.records[-5:]])

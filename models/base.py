@@ -1,0 +1,139 @@
+"""What models promise: configs that rebuild them, and the GraphVAE contract."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import torch
+from torch import Generator, Tensor, nn
+
+from graphnas.errors import CheckpointMismatch, SpaceMismatch
+from graphnas.spaces import Architectures, SearchSpace, get_space
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """Hyper-parameters of a model; subclasses add fields whose defaults are the paper's."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return dataclasses.asdict(self)
+
+
+class GraphModel(nn.Module):
+    """A model built from a config for one search space.
+
+    Args:
+        config: hyper-parameters.
+        space: the space whose vocabulary and vertex limit fix the shapes.
+    """
+
+    registered_name: ClassVar[str]
+    config_class: ClassVar[type[ModelConfig]]
+
+    def __init__(self, config: ModelConfig, space: SearchSpace | str) -> None:
+        super().__init__()
+        self.config = config
+        self.space = get_space(space)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    @property
+    def num_parameters(self) -> int:
+        """Trainable scalars."""
+        return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
+
+    def description(self) -> dict[str, Any]:
+        """All that rebuilds the untrained model: name, space, vocabulary hash and config."""
+        return {
+            "model": self.registered_name,
+            "space": self.space.name,
+            "vocabulary": vocabulary_hash(self.space),
+            "config": self.config.to_dict(),
+        }
+
+    def prepare(self, archs: Architectures) -> Architectures:
+        """The batch on the model's device, padded to the width of the space.
+
+        Raises:
+            SpaceMismatch: an operation index or a size that the space does not have.
+        """
+        if archs.max_nodes > self.space.max_nodes:
+            archs = archs.widen(max(self.space.max_nodes, int(archs.num_nodes.max()) if len(archs) else 0))
+        archs = archs.widen(max(self.space.max_nodes, archs.max_nodes)).to(self.device)
+        if len(archs) and int(archs.ops.max()) >= self.space.num_ops:
+            raise SpaceMismatch(
+                f"expected operations of {self.space.name} (indices below {self.space.num_ops}), "
+                f"got index {int(archs.ops.max())}: were these architectures made for another space?"
+            )
+        return archs
+
+
+class GraphVAE(GraphModel, ABC):
+    """A variational autoencoder of architectures; every result of a row is independent of the rest of the batch."""
+
+    latent_dim: int
+
+    @abstractmethod
+    def encode(self, archs: Architectures) -> tuple[Tensor, Tensor]:
+        """Posterior mean and log-variance, float [B, Z] each."""
+
+    @abstractmethod
+    def loss(self, archs: Architectures, y: Tensor | None = None) -> dict[str, Tensor]:
+        """Scalars averaged over graphs (nats per graph), of which `total` is minimised."""
+
+    @abstractmethod
+    def decode(
+        self, z: Tensor, sample: bool = True, generator: Generator | None = None, mask: bool = True, repeats: int = 1
+    ) -> Architectures:
+        """Architectures from codes [B, Z]; [B * repeats] graphs, those of one code side by side.
+
+        `sample=False` takes the most probable choice at every step. With `mask=True` only architectures valid in the
+        space can come out. Row i uses its own random numbers, so a prefix of the batch decodes to the same graphs.
+        """
+
+    @abstractmethod
+    def log_prob(self, archs: Architectures, z: Tensor) -> Tensor:
+        """log p(archs | z) in nats, float [B]."""
+
+    def forward(self, archs: Architectures) -> Tensor:
+        """The code of an architecture: its posterior mean, float [B, Z]."""
+        return self.encode(archs)[0]
+
+
+def kl_divergence(mu: Tensor, logvar: Tensor) -> Tensor:
+    """KL(N(mu, exp(logvar)) || N(0, I)) per graph, nats [B]."""
+    return -0.5 * (1 + logvar - mu.square() - logvar.exp()).sum(1)
+
+
+def vocabulary_hash(space: SearchSpace) -> str:
+    """Short fingerprint of a space's vocabulary and vertex limit, stored with weights."""
+    text = "|".join((space.name, str(space.max_nodes), *space.vocabulary))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def load_weights(model: nn.Module, state: dict[str, Tensor], source: str) -> None:
+    """Strictly load a state dict.
+
+    Raises:
+        CheckpointMismatch: naming the first missing, unexpected or misshapen tensor.
+    """
+    own = model.state_dict()
+    missing, unexpected = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+    if missing or unexpected:
+        raise CheckpointMismatch(
+            f"{source} does not fit {type(model).__name__}: {len(missing)} tensors missing {missing[:2]}, "
+            f"{len(unexpected)} unexpected {unexpected[:2]}"
+        )
+    for name, tensor in own.items():
+        if state[name].shape != tensor.shape:
+            raise CheckpointMismatch(
+                f"{source} does not fit {type(model).__name__}: {name} should be {list(tensor.shape)} "
+                f"(got {list(state[name].shape)})"
+            )
+    model.load_state_dict(state)

@@ -1,0 +1,50 @@
+"""Two independent streams of message passing, one along the edges and one against them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from graphnas.models.layers.gru import FoldedGRU, MessageGRU, Wiring, gru_first_round, gru_round
+
+
+class Folded(NamedTuple):
+    """Folded weights of every round of both streams."""
+
+    along: list[FoldedGRU]
+    against: list[FoldedGRU]
+
+
+class TwoWayGRU(nn.Module):
+    """`rounds` synchronous rounds per stream, own weights in every round.
+
+    Args:
+        dim: D, width of one stream's state; a vertex has 2D in all.
+        rounds: L.
+    """
+
+    def __init__(self, dim: int, rounds: int) -> None:
+        super().__init__()
+        self.along = nn.ModuleList(MessageGRU(dim) for _ in range(rounds))
+        self.against = nn.ModuleList(MessageGRU(dim) for _ in range(rounds))
+
+    def fold(self) -> Folded:
+        """Weights with the message maps folded in, once per batch."""
+        return Folded([layer.fold() for layer in self.along], [layer.fold() for layer in self.against])
+
+    def forward(
+        self, along: Tensor, against: Tensor, wiring: tuple[Wiring, Wiring], folded: Folded
+    ) -> tuple[Tensor, Tensor]:
+        """States [K, R, D] of the two streams -> the same after all rounds."""
+        for one, other in zip(folded.along, folded.against, strict=True):
+            along, against = gru_round(along, wiring[0], one), gru_round(against, wiring[1], other)
+        return along, against
+
+    def from_types(
+        self, one_hot: Tensor, embedding: Tensor, wiring: tuple[Wiring, Wiring], folded: Folded
+    ) -> tuple[Tensor, Tensor]:
+        """The same from initial states that are embeddings [T, D] of types [K, R, T]: a cheaper first round."""
+        along = gru_first_round(one_hot, embedding, wiring[0], folded.along[0])
+        against = gru_first_round(one_hot, embedding, wiring[1], folded.against[0])
+        return self(along, against, wiring, Folded(folded.along[1:], folded.against[1:]))

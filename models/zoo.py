@@ -1,0 +1,121 @@
+"""The registry of models and the functions that list and build them."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from graphnas.errors import GraphnasError, UnknownName
+from graphnas.models.base import GraphModel, GraphVAE
+from graphnas.registry import Registry
+from graphnas.spaces import SearchSpace, get_space
+
+MODELS: Registry[type[GraphModel]] = Registry("model")
+
+M = TypeVar("M", bound=type[GraphModel])
+
+
+def register_model(name: str) -> Callable[[M], M]:
+    """Class decorator that enters a model under its snake_case name."""
+
+    def enter(model: M) -> M:
+        model.registered_name = name
+        MODELS.register(name)(model)
+        return model
+
+    return enter
+
+
+def kind_of(model: type[GraphModel]) -> str:
+    """`vae`, or `model` for what promises no more than :class:`GraphModel`."""
+    return "vae" if issubclass(model, GraphVAE) else "model"
+
+
+def list_models(
+    pattern: str = "*", kind: str | None = None, space: str | SearchSpace | None = None, pretrained: bool | None = None
+) -> list[str]:
+    """Names of models.
+
+    Args:
+        pattern: shell pattern.
+        kind: only models of that kind (`vae`).
+        space: with `pretrained`, only weights for that space.
+        pretrained: True for models with shipped weights, False for those without.
+
+    Raises:
+        UnknownName: no such space.
+    """
+    wanted = get_space(space).name if space is not None else None
+    names = [name for name in MODELS.names(pattern) if kind is None or kind_of(MODELS[name]) == kind]
+    if pretrained is None:
+        return names
+    from graphnas.state_dicts import list_pretrained
+
+    shipped = {card["model"] for card in list_pretrained() if wanted in (None, card["space"])}
+    return [name for name in names if (name in shipped) == pretrained]
+
+
+def model_info(name: str) -> dict[str, Any]:
+    """What a model is: kind, one-line summary, paper-default config and where it is defined.
+
+    Raises:
+        UnknownName: with close matches.
+    """
+    model = MODELS[name]
+    summary = (inspect.getdoc(model) or "").splitlines()[0]
+    return {
+        "name": name,
+        "kind": kind_of(model),
+        "summary": summary,
+        "config": model.config_class().to_dict(),
+        "module": model.__module__,
+    }
+
+
+def create_model(
+    name: str, space: str | SearchSpace, pretrained: bool | str | Path = False, **overrides: Any
+) -> GraphModel:
+    """A model of the zoo for a search space.
+
+    Args:
+        name: as listed by :func:`list_models`.
+        space: name or object.
+        pretrained: True or a tag for shipped weights, or the path of a checkpoint folder or .safetensors file.
+        overrides: fields of the model's config.
+
+    Raises:
+        UnknownName: model, space, config field or weights that do not exist.
+        CheckpointMismatch: weights of another model, space or config.
+
+    >>> create_model("svge", "nb101").num_parameters
+    2245121
+    """
+    model_class = MODELS[name]
+    fields = [field.name for field in dataclasses.fields(model_class.config_class)]
+    for key in overrides:
+        if key not in fields:
+            raise UnknownName(f"option of model {name!r}", key, fields)
+    if pretrained is not False:
+        from graphnas.checkpoint import load_model
+
+        return load_model(find_weights(name, get_space(space), pretrained), expect=(name, get_space(space)), **overrides)
+    try:
+        config = model_class.config_class(**overrides)
+    except (TypeError, ValueError) as error:
+        raise GraphnasError(f"model {name!r}: {error}") from error
+    return model_class(config, space)
+
+
+def find_weights(name: str, space: SearchSpace, pretrained: bool | str | Path) -> Path:
+    """The weights file that `pretrained` means: shipped ones for True or a tag, otherwise a path."""
+    from graphnas.state_dicts import find
+
+    if pretrained is True:
+        return find(f"{name}_{space.name}")
+    path = Path(pretrained)
+    if path.exists():
+        return path
+    return find(f"{name}_{space.name}.{pretrained}")

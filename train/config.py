@@ -1,0 +1,89 @@
+"""What a training run is told: dataclasses from which the command line and the recipes come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass
+class FitConfig:
+    """How the loop runs. Everything is counted in optimiser steps; a validation follows every `validate_every` of them."""
+
+    max_steps: int = 3000
+    """Optimiser steps in all."""
+    batch_size: int = 128
+    """Graphs per step, over all processes together."""
+    learning_rate: float = 1e-3
+    """Peak learning rate of Adam."""
+    schedule: Literal["cosine", "plateau", "constant"] = "cosine"
+    """After the warm-up: cosine to `final_rate`, a tenth after `patience` validations without gain, or constant."""
+    warmup_steps: int = 200
+    """Steps of linear warm-up."""
+    final_rate: float = 1e-3
+    """End of the cosine as a share of `learning_rate`."""
+    weight_decay: float = 0.0
+    """Decoupled weight decay (AdamW) when positive."""
+    clip_norm: float = 1.0
+    """Largest gradient norm; 0 turns clipping off."""
+    patience: int = 10
+    """Validations without gain before the plateau schedule lowers the rate."""
+    stop_after: int = 0
+    """Validations without gain after which training stops early; 0 never."""
+    validate_every: int = 500
+    """Steps between validations, log lines and checkpoints."""
+    save_minutes: float = 5.0
+    """A checkpoint is also written when this long has passed since the last one."""
+    seed: int = 0
+    """Seed of initial weights, order of the data and noise."""
+    device: str = "auto"
+    """auto, cpu, cuda or mps."""
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    """Arithmetic, as Lightning Fabric names it."""
+    compile: bool = False
+    """Compile the objective with torch.compile (a GPU option)."""
+
+    def __post_init__(self) -> None:
+        for name in ("max_steps", "batch_size", "validate_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1 (got {getattr(self, name)})")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate must be positive (got {self.learning_rate})")
+
+
+@dataclass
+class DataConfig:
+    """Which architectures, labels and split."""
+
+    space: str = "nb101"
+    """Search space."""
+    num_graphs: int | None = None
+    """Use a random subset of this many architectures; required (or 100,000) where a space cannot be enumerated."""
+    held_out: float = 0.1
+    """Share of the graphs kept aside, half for validation and half for test."""
+    split_seed: int = 0
+    """Seed of subset and split, apart from the training seed so that models share them."""
+    labels: str | None = None
+    """Table (registered name or file) whose values train an accuracy head."""
+    metric: str | None = None
+    """Metric of the table; its first if not given."""
+    budget: int | None = None
+    """Budget (epochs) of the table; its largest if not given."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.held_out < 1:
+            raise ValueError(f"held_out must lie between 0 and 1 (got {self.held_out})")
+
+
+@dataclass
+class VAEConfig:
+    """A VAE training run."""
+
+    model: str = "svge"
+    """Name in the zoo, see `graphnas models list`."""
+    model_args: dict[str, Any] = field(default_factory=dict)
+    """Fields of the model's config that differ from the paper's."""
+    data: DataConfig = field(default_factory=DataConfig)
+    """Data."""
+    fit: FitConfig = field(default_factory=FitConfig)
+    """Loop."""

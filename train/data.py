@@ -1,0 +1,82 @@
+"""From a data config to graphs, labels and a split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from graphnas.datasets.splits import Split, split
+from graphnas.errors import GraphnasError, OutsideSpace, SpaceMismatch
+from graphnas.spaces import Architectures, SearchSpace, get_space
+from graphnas.train.config import DataConfig
+
+DEFAULT_SAMPLE = 100_000
+
+
+@dataclass
+class Prepared:
+    """Graphs of a space with optional labels [n] and the split that every model shares."""
+
+    space: SearchSpace
+    archs: Architectures
+    y: Tensor | None
+    split: Split
+
+
+def prepare(config: DataConfig) -> Prepared:
+    """Graphs of a run: the rows of a table, the whole space, or a seeded sample of it; then the split.
+
+    Raises:
+        GraphnasError: too few graphs for the split, labels of another space, no such metric or budget.
+    """
+    space = get_space(config.space)
+    if config.labels is None:
+        archs, y = unlabelled(space, config.num_graphs, config.split_seed), None
+    else:
+        archs, y = labelled(space, config)
+    if config.num_graphs is not None and config.num_graphs < len(archs):
+        pick = random_rows(torch.arange(len(archs)), config.num_graphs, config.split_seed).sort().values
+        archs, y = archs[pick], None if y is None else y[pick]
+    if len(archs) * config.held_out < 2:
+        raise GraphnasError(f"{len(archs)} graphs are too few to hold out a share of {config.held_out} in two parts")
+    fractions = (1 - config.held_out, config.held_out / 2, config.held_out / 2)
+    return Prepared(space, archs, y, split(space, archs, fractions, seed=config.split_seed))
+
+
+def unlabelled(space: SearchSpace, num_graphs: int | None, seed: int) -> Architectures:
+    """The whole space, or distinct samples where it is too large."""
+    try:
+        return space.enumerate()
+    except OutsideSpace:
+        archs = space.sample(num_graphs or DEFAULT_SAMPLE, seeded(seed))
+        keys = space.canonical_keys(archs)
+        first = {key: row for row, key in reversed(list(enumerate(keys)))}
+        return archs[torch.tensor(sorted(first.values()))]
+
+
+def labelled(space: SearchSpace, config: DataConfig) -> tuple[Architectures, Tensor]:
+    """The rows of a table with their values; rows without the value are left out."""
+    from graphnas.tables import load_table
+
+    assert config.labels is not None
+    table = load_table(config.labels, space=space)
+    if table.space.name != space.name:
+        raise SpaceMismatch(f"table {config.labels} is about {table.space.name}, the run about {space.name}")
+    archs = table.architectures
+    y = table.query(archs, config.metric or table.metrics[0], config.budget)
+    known = ~y.isnan()
+    if not bool(known.any()):
+        raise GraphnasError(f"table {config.labels} has no value of {config.metric or table.metrics[0]!r}")
+    return archs[known], y[known]
+
+
+def seeded(seed: int) -> torch.Generator:
+    """A CPU generator of its own."""
+    return torch.Generator().manual_seed(seed)
+
+
+def random_rows(rows: Tensor, count: int, seed: int) -> Tensor:
+    """At most `count` of `rows`, in random order: a prefix of a split would hold the smallest graphs only."""
+    return rows[torch.randperm(len(rows), generator=seeded(seed))[:count]]

@@ -1,0 +1,292 @@
+"""The training loop: one for every model and objective, on Lightning Fabric."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import torch
+from lightning_fabric import Fabric, seed_everything
+from torch import Tensor
+from torch.optim import Adam, AdamW, Optimizer
+from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
+from torch.utils.tensorboard import SummaryWriter
+from tqdm.auto import tqdm
+
+from graphnas.checkpoint import save_model
+from graphnas.datasets.loader import ArchitectureLoader
+from graphnas.errors import CheckpointMismatch, GraphnasError
+from graphnas.spaces import Architectures
+from graphnas.train.config import FitConfig
+from graphnas.train.objectives import Objective
+from graphnas.train.run_folder import RunFolder
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class FitResult:
+    """Outcome of a run: steps taken, best validation value, and one record per validation."""
+
+    steps: int
+    best: float
+    records: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass
+class Labelled:
+    """Architectures with optional targets [B]."""
+
+    archs: Architectures
+    y: Tensor | None = None
+
+
+def make_fabric(config: FitConfig) -> Fabric:
+    """Device and precision; several processes when started by torchrun (gloo on the CPU)."""
+    world, local = (int(os.environ.get(name, 1)) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
+    strategy: Any = "auto"
+    if world > 1:
+        from lightning_fabric.strategies import DDPStrategy
+
+        on_cpu = config.device == "cpu" or not torch.cuda.is_available()
+        strategy = DDPStrategy(process_group_backend="gloo" if on_cpu else "nccl")
+    accelerator = {"auto": "auto", "cuda": "gpu"}.get(config.device, config.device)
+    try:
+        fabric = Fabric(
+            accelerator=accelerator, devices=local, num_nodes=world // local, strategy=strategy, precision=config.precision
+        )
+    except (RuntimeError, ValueError) as error:
+        raise GraphnasError(f"cannot run on device {config.device!r}: {str(error).splitlines()[0]}") from error
+    fabric.launch()
+    return fabric
+
+
+def make_optimizer(objective: Objective, config: FitConfig) -> Optimizer:
+    """Adam, or AdamW with weight decay."""
+    parameters = [parameter for parameter in objective.parameters() if parameter.requires_grad]
+    if config.weight_decay > 0:
+        return AdamW(parameters, config.learning_rate, weight_decay=config.weight_decay)
+    return Adam(parameters, config.learning_rate)
+
+
+def rate_factor(step: int, config: FitConfig) -> float:
+    """Learning rate of a step as a share of the peak: linear warm-up, then cosine or constant."""
+    warm = min(1.0, (step + 1) / max(1, config.warmup_steps))
+    if config.schedule != "cosine":
+        return warm
+    return warm * max(config.final_rate, 0.5 * (1 + math.cos(math.pi * min(1.0, step / config.max_steps))))
+
+
+class Trainer:
+    """State of one run; :func:`fit` is its public face."""
+
+    def __init__(
+        self, objective: Objective, train: Labelled, validation: Labelled, config: FitConfig, run: RunFolder | None
+    ) -> None:
+        self.config, self.run, self.validation = config, run, validation
+        self.fabric = make_fabric(config)
+        self.raw = objective
+        optimizer = make_optimizer(objective, config)
+        self.objective, self.optimizer = self.fabric.setup(torch.compile(objective) if config.compile else objective, optimizer)
+        self.warmup = LambdaLR(optimizer, lambda step: rate_factor(step, config))
+        self.plateau = ReduceLROnPlateau(optimizer, patience=config.patience) if config.schedule == "plateau" else None
+        self.loader = self.make_loader(train)
+        self.step, self.best, self.stale, self.seconds = 0, math.inf, 0, 0.0
+        self.records: list[dict[str, Any]] = []
+        self.sums: dict[str, Tensor] = {}
+        self.count = 0  # steps in `sums`, since the last validation
+        self.seed_noise()
+
+    def make_loader(self, train: Labelled) -> ArchitectureLoader:
+        """This process's share of every batch."""
+        world = self.fabric.world_size
+        if self.config.batch_size % world:
+            raise GraphnasError(f"batch_size {self.config.batch_size} cannot be shared evenly by {world} processes")
+        if len(train.archs) < self.config.batch_size:
+            raise GraphnasError(f"{len(train.archs)} training graphs do not fill one batch of {self.config.batch_size}")
+        return ArchitectureLoader(
+            train.archs, train.y, batch_size=self.config.batch_size // world, shuffle=True, seed=self.config.seed,
+            drop_last=True, rank=self.fabric.global_rank, world_size=world,
+        )  # fmt: skip
+
+    def seed_noise(self) -> None:
+        """Own noise for every process of several; they started from one seed so that their weights agree."""
+        if self.fabric.world_size > 1:
+            torch.manual_seed(hash((self.config.seed, self.step, self.fabric.global_rank)) % 2**63)
+
+    # -- state ----------------------------------------------------------------------------------------------------
+    def state(self) -> dict[str, Any]:
+        """All that a bit-identical continuation needs."""
+        return {
+            "step": self.step,
+            "best": self.best,
+            "stale": self.stale,
+            "seconds": self.seconds,
+            "records": self.records,
+            "sums": self.sums,
+            "count": self.count,
+            "objective": self.raw.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "warmup": {"last_epoch": self.warmup.last_epoch, "base_lrs": self.warmup.base_lrs},
+            "plateau": self.plateau.state_dict() if self.plateau else None,
+            "rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from :meth:`state`.
+
+        Raises:
+            CheckpointMismatch: a state of another model or objective.
+        """
+        try:
+            self.raw.load_state_dict(state["objective"])
+            self.optimizer.load_state_dict(state["optimizer"])
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise CheckpointMismatch(f"the checkpoint is of another model: {str(error).splitlines()[0]}") from error
+        self.warmup.load_state_dict(state["warmup"])
+        if self.plateau:
+            self.plateau.load_state_dict(state["plateau"])
+        self.step, self.best, self.stale = state["step"], state["best"], state["stale"]
+        self.records, self.seconds = state["records"], state["seconds"]
+        self.sums, self.count = {name: value.to(self.fabric.device) for name, value in state["sums"].items()}, state["count"]
+        torch.set_rng_state(state["rng"])
+        if state["cuda_rng"] and torch.cuda.is_available():
+            torch.cuda.set_rng_state_all(state["cuda_rng"])
+        self.seed_noise()
+
+    def save(self) -> None:
+        """`last` on disk, by the first process only."""
+        if self.run and self.fabric.is_global_zero:
+            self.run.write_state(self.state())
+
+    # -- work -----------------------------------------------------------------------------------------------------
+    def batches(self) -> Iterator[tuple[Architectures, Tensor | None]]:
+        """Training batches from the current step on, epoch after epoch."""
+        epoch, start = divmod(self.step, len(self.loader))
+        while True:
+            for batch in self.loader.iterate(epoch, start=start):
+                yield batch.archs.to(self.fabric.device), None if batch.y is None else batch.y.to(self.fabric.device)
+            epoch, start = epoch + 1, 0
+
+    def train_step(self, archs: Architectures, y: Tensor | None) -> None:
+        """One optimiser step; its losses are added to `sums`."""
+        losses = cast(dict[str, Tensor], self.objective(archs, y))
+        self.optimizer.zero_grad()
+        self.fabric.backward(losses["total"])
+        if self.config.clip_norm > 0:
+            self.fabric.clip_gradients(self.objective, self.optimizer, max_norm=self.config.clip_norm, error_if_nonfinite=False)
+        self.optimizer.step()
+        if self.plateau is None or self.step < self.config.warmup_steps:
+            self.warmup.step()
+        self.step += 1
+        self.count += 1
+        for name, value in losses.items():
+            self.sums[name] = self.sums.get(name, torch.zeros_like(value.detach())) + value.detach()
+
+    def validate(self) -> dict[str, Any]:
+        """Validation values, bookkeeping of the best, a record."""
+        train_losses = {name: float(value) / self.count for name, value in self.sums.items()}
+        self.sums, self.count = {}, 0
+        if not math.isfinite(train_losses["total"]):
+            raise GraphnasError(f"training loss is {train_losses['total']} by step {self.step}: lower the learning rate")
+        values = self.raw.validate(self.validation.archs, self.validation.y)
+        value = values[self.raw.monitor]
+        if not math.isfinite(value):
+            raise GraphnasError(f"validation {self.raw.monitor} is {value} after {self.step} steps: lower the learning rate")
+        if self.plateau:
+            self.plateau.step(value)
+        better = value < self.best
+        self.best, self.stale = (value, 0) if better else (self.best, self.stale + 1)
+        record = {"step": self.step, "seconds": round(self.seconds, 3), "rate": self.optimizer.param_groups[0]["lr"]}
+        record |= {f"train/{name}": value for name, value in train_losses.items()}
+        record |= {f"validation/{name}": value for name, value in values.items()}
+        self.records.append(record)
+        if better and self.run and self.fabric.is_global_zero:
+            save_model(self.raw.model, self.run.best, {"step": self.step, "validation": values})
+        return record
+
+    def stopped(self) -> bool:
+        return 0 < self.config.stop_after <= self.stale
+
+
+def fit(
+    objective: Objective,
+    train: Labelled,
+    validation: Labelled,
+    config: FitConfig,
+    run: RunFolder | None = None,
+    resume: bool = False,
+    progress: bool = True,
+) -> FitResult:
+    """Train `objective` and keep the best weights by its monitor on `validation`.
+
+    Args:
+        objective: owns the model; trained in place.
+        train: graphs to learn from.
+        validation: graphs that choose.
+        config: how.
+        run: folder for checkpoints, metrics and TensorBoard; nothing is written without one.
+        resume: continue from the folder's last checkpoint, bit for bit on the CPU.
+        progress: show a bar on a terminal.
+
+    Raises:
+        GraphnasError: loss not finite, batch larger than the data, disk full.
+        CheckpointMismatch: resuming with another model.
+    """
+    seed_everything(config.seed, verbose=False)
+    trainer = Trainer(objective, train, validation, config, run)
+    state = run.read_state() if run and resume else None
+    if state is not None:
+        trainer.restore(state)
+    main = trainer.fabric.is_global_zero
+    writer = SummaryWriter(str(run.path / "tensorboard"), purge_step=trainer.step + 1) if run and main else None
+    bar = tqdm(total=config.max_steps, initial=trainer.step, disable=None if progress and main else True, unit="step")
+    try:
+        _run(trainer, writer, bar)
+    finally:
+        bar.close()
+        if writer:
+            writer.close()
+    if run and main:
+        save_model(objective.model, run.last, {"step": trainer.step})
+    return FitResult(trainer.step, trainer.best, trainer.records)
+
+
+def _run(trainer: Trainer, writer: SummaryWriter | None, bar: Any) -> None:
+    """Steps until the end, with validation, logging and checkpoints in between."""
+    config, batches = trainer.config, trainer.batches()
+    begin = saved = time.monotonic()
+    before = trainer.seconds
+    trainer.objective.train()
+    while trainer.step < config.max_steps and not trainer.stopped():
+        trainer.train_step(*next(batches))
+        bar.update()
+        trainer.seconds = before + time.monotonic() - begin
+        due = trainer.step % config.validate_every == 0 or trainer.step == config.max_steps
+        if due:
+            report(trainer, trainer.validate(), writer, bar)
+        if due or time.monotonic() - saved > 60 * config.save_minutes:
+            saved = time.monotonic()
+            trainer.save()
+
+
+def report(trainer: Trainer, record: dict[str, Any], writer: SummaryWriter | None, bar: Any) -> None:
+    """A record to metrics.jsonl, TensorBoard, the bar and the log."""
+    if not trainer.fabric.is_global_zero:
+        return
+    if trainer.run:
+        trainer.run.write_records(trainer.records)
+    shown = {name.split("/")[1]: value for name, value in record.items() if name.startswith("validation/")}
+    bar.set_postfix({name: f"{value:.4g}" for name, value in shown.items()})
+    if bar.disable:
+        log.info("step %d: %s", trainer.step, ", ".join(f"{name} {value:.4g}" for name, value in shown.items()))
+    if writer:
+        for name, value in record.items():
+            if name != "step":
+                writer.add_scalar(name, value, trainer.step)

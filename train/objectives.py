@@ -1,0 +1,66 @@
+"""What is learned: a module that owns the model and turns a batch into losses."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from graphnas.models import GraphModel, GraphVAE
+from graphnas.spaces import Architectures
+
+
+class Objective(nn.Module, ABC):
+    """Losses of a model on a batch; the loop minimises `total` and knows nothing else.
+
+    Attributes:
+        monitor: name of the validation value that chooses `best`; smaller is better.
+    """
+
+    monitor: str = "total"
+    model: GraphModel
+
+    @abstractmethod
+    def forward(self, archs: Architectures, y: Tensor | None = None) -> dict[str, Tensor]:
+        """Scalars, means over the batch, `total` among them."""
+
+    @torch.no_grad()
+    def validate(self, archs: Architectures, y: Tensor | None = None) -> dict[str, float]:
+        """Values on held-out graphs, in eval mode, independent of the batch size used inside."""
+        self.eval()
+        sums: dict[str, float] = {}
+        for start in range(0, len(archs), 512):
+            rows = slice(start, start + 512)
+            part = archs[rows]
+            for name, value in self(part, None if y is None else y[rows]).items():
+                sums[name] = sums.get(name, 0.0) + float(value) * len(part)
+        self.train()
+        return {name: value / len(archs) for name, value in sums.items()}
+
+
+class VAEObjective(Objective):
+    """The evidence bound of a :class:`GraphVAE`, with its regression part where targets are given.
+
+    Args:
+        model: the VAE.
+        probe: held-out graphs whose arg-max reconstruction is reported as `exact` at every validation.
+    """
+
+    def __init__(self, model: GraphVAE, probe: int = 1000) -> None:
+        super().__init__()
+        self.model: GraphVAE = model
+        self.probe = probe
+
+    def forward(self, archs: Architectures, y: Tensor | None = None) -> dict[str, Tensor]:
+        return self.model.loss(archs, y)
+
+    @torch.no_grad()
+    def validate(self, archs: Architectures, y: Tensor | None = None) -> dict[str, float]:
+        values = super().validate(archs, y)
+        self.eval()
+        part = archs[: self.probe]
+        decoded = self.model.decode(self.model.encode(part)[0], sample=False)
+        values["exact"] = float(decoded.to("cpu").equal(part).float().mean())
+        self.train()
+        return values

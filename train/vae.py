@@ -1,0 +1,107 @@
+"""Training a graph VAE from a config."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from lightning_fabric import seed_everything
+
+from graphnas.checkpoint import load_model
+from graphnas.errors import CheckpointMismatch, GraphnasError, UnknownName
+from graphnas.models import GraphVAE, create_model
+from graphnas.train.config import DataConfig, FitConfig, VAEConfig
+from graphnas.train.data import Prepared, prepare, random_rows
+from graphnas.train.loop import FitResult, Labelled, fit
+from graphnas.train.objectives import VAEObjective
+from graphnas.train.run_folder import RunFolder
+
+VALIDATION_GRAPHS = 2000
+"""Held-out graphs looked at in each validation; the rest of the part is left alone."""
+
+
+def train_vae(config: VAEConfig, out: Path, resume: bool = False, progress: bool = True) -> FitResult:
+    """Train the VAE that `config` describes into the run folder `out`.
+
+    Raises:
+        GraphnasError: the folder holds another run, bad config, bad data.
+    """
+    run = RunFolder(out)
+    if resume:
+        check_same_run(config, run)
+    elif run.state_file.exists() or run.last.exists():
+        raise GraphnasError(f"{out} already holds a run: pass --resume to go on with it, or another --out")
+    seed_everything(config.fit.seed, verbose=False)
+    data = prepare(config.data)
+    model = build(config, data)
+    run.write_config(config)
+    return fit(
+        VAEObjective(model), part(data, "train"), part(data, "validation"), config.fit, run, resume, progress
+    )
+
+
+def build(config: VAEConfig, data: Prepared) -> GraphVAE:
+    """The untrained model."""
+    model = create_model(config.model, data.space, **config.model_args)
+    if not isinstance(model, GraphVAE):
+        raise GraphnasError(f"{config.model!r} is no VAE: see `graphnas models list --kind vae`")
+    if getattr(model.config, "accuracy_head", False) and data.y is None:
+        raise GraphnasError("an accuracy head learns from labels: pass --data.labels")
+    return model
+
+
+def part(data: Prepared, name: str) -> Labelled:
+    """One side of the split; of the validation part, as many random rows as a validation looks at."""
+    rows = getattr(data.split, name)
+    if name == "validation":
+        rows = random_rows(rows, VALIDATION_GRAPHS, data.split.seed)
+    return Labelled(data.archs[rows], None if data.y is None else data.y[rows])
+
+
+def check_same_run(config: VAEConfig, run: RunFolder) -> None:
+    """A resume continues the run that is there, with the same config.
+
+    Raises:
+        CheckpointMismatch: naming the first difference.
+    """
+    before, now = flat(run.read_config()), flat(asdict(config))
+    for key in sorted(before.keys() | now.keys()):
+        if before.get(key) != now.get(key):
+            raise CheckpointMismatch(
+                f"cannot resume {run.path}: {key} was {before.get(key)!r} and is now {now.get(key)!r}"
+            )
+
+
+def flat(content: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one with dotted keys."""
+    if not isinstance(content, dict):
+        return {prefix: content}
+    return {key: value for name, inner in content.items() for key, value in flat(inner, f"{prefix}.{name}".lstrip(".")).items()}
+
+
+def read_vae_config(path: Path) -> VAEConfig:
+    """The config of a run folder.
+
+    Raises:
+        MissingData, CorruptFile: no run folder, or a damaged one.
+        UnknownName: an entry this graphnas does not know.
+    """
+    content = RunFolder(path).read_config()
+    try:
+        data, loop = DataConfig(**content.pop("data")), FitConfig(**content.pop("fit"))
+        return VAEConfig(**content, data=data, fit=loop)
+    except (TypeError, KeyError) as error:
+        raise UnknownName(f"entry of {path}/config.yaml", str(error), asdict(VAEConfig())) from error
+
+
+def load_vae(path: Path) -> GraphVAE:
+    """The best weights of a run folder, or a model file.
+
+    Raises:
+        GraphnasError: the file holds no VAE.
+    """
+    model = load_model(path)
+    if not isinstance(model, GraphVAE):
+        raise GraphnasError(f"{path} holds a {type(model).__name__}, which is no VAE")
+    return model
