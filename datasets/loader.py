@@ -49,10 +49,10 @@ class ArchitectureLoader:
     Raises:
         ValueError: sizes that make no batch, a rank outside the world, labels of another length.
 
-    >>> import torch
-    >>> loader = ArchitectureLoader(Architectures.empty(4).concat([]), batch_size=2)
-    Traceback (most recent call last):
-    ValueError: 1 ranks with batches of up to 2 need at least 1 graphs (got 0)
+    >>> from graphnas import get_space
+    >>> loader = ArchitectureLoader(get_space("nb201").enumerate(), batch_size=5000)
+    >>> [len(batch.archs) for batch in loader]
+    [5000, 5000, 5000, 625]
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class ArchitectureLoader:
             raise ValueError(f"expected batch_size >= 1 and 0 <= rank < world_size (got {batch_size}, rank {rank} of {world_size})")
         needed = world_size * (batch_size if drop_last else 1)
         if len(archs) < needed:
-            raise ValueError(f"{world_size} ranks with batches of up to {batch_size} need at least {needed} graphs (got {len(archs)})")
+            raise ValueError(f"world_size {world_size} and batch_size {batch_size} need at least {needed} graphs (got {len(archs)})")
         if y is not None and len(y) != len(archs):
             raise ValueError(f"expected one label per graph (got {len(y)} for {len(archs)})")
         self.archs = archs

@@ -21,9 +21,9 @@ class NASBench201(ArchitectureDataset):
     Target: whatever `metric` of the table says, for instance test accuracy on CIFAR-10 in percent after `budget` = 200
     epochs. Cells that compute the same function were trained separately and have different labels, all of which stay.
 
-    Split: by class and seed, see :func:`graphnas.datasets.split`. A random split of the 15,625 rows would put copies of
-    most test cells into the train part; here all members of a class are on one side, so parts can miss the wanted size by
-    some rows (the largest class, of cells without any signal, has 341 or more).
+    Split: by class and seed, see :func:`graphnas.datasets.split`. 11,901 of the cells share their function with another one,
+    so that a random split of rows would leak; here all members of a class are on one side, and parts can miss the wanted
+    size by some rows (the largest class has 460).
 
     Args:
         root: folder of `raw` and `processed`.

@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 from graphnas.models.base import GraphVAE, ModelConfig, kl_divergence
 from graphnas.models.layers.gru import wire
 from graphnas.models.layers.heads import HalvingMLP, masked_mse
-from graphnas.models.layers.node_generator import Context, NodeGenerator, StepLoss
+from graphnas.models.layers.node_generator import Context, NodeGenerator, StepLoss, summarise
 from graphnas.models.layers.readout import GatedSum
 from graphnas.models.layers.rollout import Draws, rollout, uniform_noise
 from graphnas.models.layers.two_way import TwoWayGRU
@@ -136,7 +136,7 @@ class SVGE(GraphVAE):
 
     def log_prob(self, archs: Architectures, z: Tensor) -> Tensor:
         steps = self._teacher_forced(self.prepare(archs), z.to(self.device), both=False)
-        return -(steps.types + steps.edge_sums)
+        return -(steps.types - steps.forced + steps.edge_sums)
 
     @torch.no_grad()
     def decode(
@@ -190,9 +190,8 @@ class SVGE(GraphVAE):
         types = torch.where(real, archs.ops, archs.ops[:, :1]).long()
         counted = real.to(context.start.dtype)
         adj = archs.adj.to(counted.dtype)
-        total = torch.zeros(3, len(archs), dtype=counted.dtype, device=archs.device)
+        total = torch.zeros(len(StepLoss._fields), len(archs), dtype=counted.dtype, device=archs.device)
         steps = self.decoder.steps(types, adj, [len(archs)] * width, context, mixed_rows=block)
-        for vertex, (type_loss, edge_loss) in enumerate(steps, start=1):
-            parts = torch.stack([type_loss, edge_loss.mean(0), edge_loss.sum(0)])
-            total = total + parts * counted[:, vertex]
+        for vertex, losses in enumerate(steps, start=1):
+            total = total + torch.stack(summarise(*losses, last=vertex == width - 1)) * counted[:, vertex]
         return StepLoss(*total)

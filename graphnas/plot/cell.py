@@ -45,7 +45,7 @@ def draw_architecture(ax: Axes, arch: Architectures, vocabulary: Sequence[str], 
     ax.set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
     ax.axis("off")
     if title is not None:
-        ax.set_title(title, fontsize=TEXT, color=INK, pad=3)
+        ax.set_title(title, fontsize=TEXT, color=INK, pad=5)
 
 
 def extent(layout: Layout) -> tuple[float, float, float, float]:

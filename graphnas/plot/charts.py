@@ -64,7 +64,9 @@ def _draw_density(ax: Axes, points: NDArray[np.float64]) -> PolyCollection:
     cells = np.sqrt(len(points) / 6).clip(10, 50)  # about six points to a cell, as far as the eye resolves
     across = np.array([1.0, 1 / np.sqrt(3)]) * cells * spread / spread.max()
     grid = tuple(np.maximum(across.round().astype(int), 2).tolist())
-    drawn = ax.hexbin(*points.T, gridsize=grid, cmap="YlGnBu", bins="log", mincnt=1, linewidths=0.2, edgecolors="face")
+    drawn = ax.hexbin(
+        *points.T, gridsize=grid, cmap="YlGnBu", bins="log", mincnt=1, linewidths=0.3, edgecolors="#9FB0BA"
+    )
     return drawn
 
 
@@ -128,7 +130,7 @@ def learning_curves(
     for key, points in curves.items():
         part, _, name = key.rpartition("/")
         panels.setdefault(name, {})[part] = points
-    parts = list(dict.fromkeys(part for lines in panels.values() for part in lines))
+    parts = ["", *dict.fromkeys(part for lines in panels.values() for part in lines if part)]
     columns = {1: 1, 2: 2, 4: 2}.get(len(panels), 3)
     figure = new_figure(0.5 + 3.4 * columns, 0.3 + 2.5 * ceil(len(panels) / columns))
     for i, (name, lines) in enumerate(panels.items(), 1):
@@ -144,11 +146,12 @@ def learning_curves(
 
 def _draw_curve(ax: Axes, points: Sequence[tuple[float, float]], label: str, rank: int) -> None:
     at, value = np.array(points, dtype=float).T
-    dash = ("-", "--", ":", "-.")[rank % 4]
+    colour = COLOURS[(rank - 1) % len(COLOURS)] if label else INK
+    dash = ("-", "--", ":", "-.")[max(rank - 1, 0) % 4]
     marker = "o" if len(points) <= 25 else None
-    ax.plot(at, value, dash, color=COLOURS[rank % len(COLOURS)], lw=1.6, marker=marker, ms=3, label=label or None)
+    ax.plot(at, value, dash, color=colour, lw=1.6, marker=marker, ms=3, label=label or None)
     if (at == at.round()).all():
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.locator_params(axis="x", integer=True)
 
 
 def scatter(

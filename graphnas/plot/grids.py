@@ -94,7 +94,7 @@ def reconstruction_grid(
         draw_architecture(axes[2 * i + 1], decoded[i], vocabulary, "decoded" if right else "decoded: differs")
     rows = [axes[i : i + 2 * columns] for i in range(0, len(axes), 2 * columns)]
     _arrange(figure, rows, title or f"{correct.sum()} of {len(correct)} reconstructed", pair=2)
-    for i in np.flatnonzero(~correct):
+    for i in np.flatnonzero(~correct).tolist():
         _frame(axes[2 * i + 1])
         axes[2 * i + 1].title.set(color=ALERT, fontweight="bold")
     return save(figure, path)

@@ -22,8 +22,8 @@ class Layout:
     Args:
         x: float [N], centre of every vertex.
         layer: int [N], length of the longest path from a source.
-        routes: for every edge (u, v) its x in each layer from that of u to that of v: the first where it leaves the lower
-            rim of u, the last where it meets the upper rim of v.
+        routes: for every edge (u, v) its x in each layer from that of u to that of v; the first is where it leaves the
+            lower rim of u, the last where it meets the upper rim of v.
     """
 
     x: NDArray[np.float64]

@@ -20,8 +20,8 @@ from graphnas.spaces.isomorphism import canonical, enumerate_dags, relabel, vert
 class DagSpace(SearchSpace):
     """DAGs with at most `max_nodes` vertices and `max_edges` edges in which every vertex lies on an input-output path.
 
-    Members are classes under isomorphism that keeps input, output and operations. Graphs with dangling vertices describe a
-    member too, but are not one: `prune` turns them into it.
+    Members are classes under isomorphism that keeps input, output and operations. Graphs with dangling vertices
+    describe a member too, but are not one: `prune` turns them into it.
     """
 
     max_edges: ClassVar[int]
@@ -83,8 +83,8 @@ class DagSpace(SearchSpace):
         """One representative per class, by number of vertices and then in the order NAS-Bench-101 was generated in.
 
         That order takes matrices by ascending bits (edge x -> y is bit x + y (y - 1) / 2) and, for each, labelings as
-        `itertools.product` does; the first member of a class represents it. The batch is computed once and shared: index it,
-        do not write into it.
+        `itertools.product` does; the first member of a class represents it. The batch is computed once and shared:
+        index it, do not write into it.
         """
         return self._members
 
@@ -104,8 +104,8 @@ class DagSpace(SearchSpace):
     def neighbors(self, arch: Architectures) -> Architectures:
         """All classes one edit away from a batch of one, each once, itself left out.
 
-        Edits are: toggle an edge and prune, change an operation, add a vertex with one edge in and one out. (Pruning lets
-        the first of them remove vertices; only the last adds any.)
+        Edits are: toggle an edge and prune, change an operation, add a vertex with one edge in and one out. (Pruning
+        lets the first of them remove vertices; only the last adds any.)
         """
         if len(arch) != 1:
             raise InvalidArchitecture(f"neighbors() takes a batch of one architecture (got {len(arch)})")
@@ -128,20 +128,20 @@ class DagSpace(SearchSpace):
         def copies(count: int) -> Architectures:
             return arch[torch.zeros(count, dtype=torch.int64, device=device)]
 
-        found = [dag_edits.toggle_edge(copies(pairs.shape[1]), *pairs)]
+        found = [dag_edits.toggle_edge(copies(pairs.shape[1]), pairs[0], pairs[1])]
         if size > 2:
             vertex, op = torch.cartesian_prod(torch.arange(1, size - 1, device=device), ops).T
             found.append(dag_edits.change_op(copies(len(op)), vertex, op))
         if size < self.max_nodes:
             pair, op = torch.cartesian_prod(torch.arange(pairs.shape[1], device=device), ops).T
-            found.append(dag_edits.insert_vertex(copies(len(op)), *pairs[:, pair], op))
+            found.append(dag_edits.insert_vertex(copies(len(op)), pairs[0, pair], pairs[1, pair], op))
         return found
 
     def mutate(self, archs: Architectures, generator: Generator | None = None) -> Architectures:
         """One random valid edit of every row, as in `neighbors`; the result is never isomorphic to the row.
 
-        The kind of edit is drawn evenly among those the row has room for, the edit evenly within its kind, and both again
-        until the result is valid.
+        The kind of edit is drawn evenly among those the row has room for, the edit evenly within its kind, and both
+        again until the result is valid.
         """
         result = self.check(archs).widen(self.max_nodes)
         ops, adj, num_nodes = result.ops.clone(), result.adj.clone(), result.num_nodes.clone()
@@ -177,7 +177,7 @@ class DagSpace(SearchSpace):
 
     # -- identity -----------------------------------------------------------------------------------------------
     def fingerprints(self, archs: Architectures) -> Tensor:
-        """One number per row, int64 [B], equal exactly for isomorphic architectures (no hashing: there are no collisions).
+        """One number per row, int64 [B], equal exactly for isomorphic architectures: nothing is hashed.
 
         Raises:
             InvalidArchitecture: a row outside the space.
@@ -190,7 +190,7 @@ class DagSpace(SearchSpace):
         Raises:
             InvalidArchitecture: a row outside the space.
         """
-        return relabel(archs, canonical(self.check(archs), self.num_labels).places)
+        return relabel(archs, canonical(self.check(archs), self.num_labels).places).clean()
 
     # -- text ---------------------------------------------------------------------------------------------------
     def parse(self, text: str | Sequence[str]) -> Architectures:

@@ -1,7 +1,7 @@
 """Single edits of DAGs with typed vertices, each applied to a whole batch at once.
 
-Edits are the steps of mutation and of neighbourhoods. Their results are in topological order, but need not be connected or
-within the limits of a space.
+Edits are the steps of mutation and of neighbourhoods. Their results are in topological order, but need not be
+connected or within the limits of a space.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from graphnas.spaces.architectures import Architectures
 
 
 def toggle_edge(archs: Architectures, source: Tensor, target: Tensor) -> Architectures:
-    """Every row with its edge source -> target (int64 [B] each, source < target) added if absent, removed if present."""
+    """Every row with its edge source -> target (int64 [B] each, source < target) added or, if present, removed."""
     rows = torch.arange(len(archs), device=archs.device)
     adj = archs.adj.clone()
     adj[rows, source, target] = ~adj[rows, source, target]
@@ -36,7 +36,9 @@ def insert_vertex(archs: Architectures, source: Tensor, target: Tensor, op: Tens
     rows = torch.arange(len(archs), device=archs.device)
     place = torch.arange(archs.max_nodes, device=archs.device).expand(len(archs), -1)
     new = source + 1
-    old = (place - (place > new[:, None]).long()).clamp(min=0)  # vertex that moves to each place; the new one is cleared
+    old = (place - (place > new[:, None]).long()).clamp(
+        min=0
+    )  # vertex that moves to each place; the new one is cleared
     ops = archs.ops.gather(1, old)
     adj = archs.adj[rows[:, None, None], old[:, :, None], old[:, None, :]]
     ops[rows, new] = op.to(torch.uint8)

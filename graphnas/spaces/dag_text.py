@@ -48,7 +48,9 @@ def _parse_size(space: SearchSpace, size: int, rows: list[int], lines: list[str]
     for place, (row, line) in enumerate(zip(rows, lines, strict=True)):
         matrix_text, colon, ops_text = line.partition(":")
         if not 2 <= size <= space.max_nodes:
-            raise InvalidArchitecture(f"row {row}: expected 2 to {space.max_nodes} matrix rows (got {size} in {line!r})")
+            raise InvalidArchitecture(
+                f"row {row}: expected 2 to {space.max_nodes} matrix rows (got {size} in {line!r})"
+            )
         if not colon or len(matrix_text) != width or set(matrix_text) - set("01/"):
             raise InvalidArchitecture(f"row {row}: expected {GRAMMAR}, the matrix square (got {line!r})")
         try:
@@ -60,7 +62,9 @@ def _parse_size(space: SearchSpace, size: int, rows: list[int], lines: list[str]
     ragged = ((cells[:, :, -1] != ord("/")) | (cells[:, :, :-1] == ord("/")).any(2)).any(1)
     if ragged.any():
         place = int(ragged.argmax())
-        raise InvalidArchitecture(f"row {rows[place]}: expected {size} rows of {size} digits each (got {lines[place]!r})")
+        raise InvalidArchitecture(
+            f"row {rows[place]}: expected {size} rows of {size} digits each (got {lines[place]!r})"
+        )
     return _batch(ops, cells[:, :, :-1] == ord("1")).widen(space.max_nodes)
 
 
@@ -81,7 +85,9 @@ def format_cells(space: SearchSpace, archs: Architectures) -> list[str]:
         cells[:, -1, -1] = ord(":")
         matrices = np.frombuffer(cells.tobytes(), dtype=f"S{size * (size + 1)}")
         distinct, which = rows.ops[pick, 1:size].unique(dim=0, return_inverse=True)
-        interior = np.array([",".join(space.vocabulary[op] for op in ops[:-1]) for ops in distinct.tolist()], dtype=object)
+        interior = np.array(
+            [",".join(space.vocabulary[op] for op in ops[:-1]) for ops in distinct.tolist()], dtype=object
+        )
         texts[pick.numpy()] = [a.decode() + b for a, b in zip(matrices.tolist(), interior[which.numpy()], strict=True)]
     return list(texts)
 
@@ -106,7 +112,9 @@ def cell_from_matrix(space: SearchSpace, matrix: Any, ops: Sequence[str]) -> Arc
         raise InvalidArchitecture(f"expected edges from lower to higher vertices, no cycles (got edges {backward})")
     names = list(ops)
     if len(names) != size:
-        raise InvalidArchitecture(f"expected {size} operations, one per matrix row, input and output included (got {names})")
+        raise InvalidArchitecture(
+            f"expected {size} operations, one per matrix row, input and output included (got {names})"
+        )
     first, last = space.vocabulary[INPUT], space.vocabulary[OUTPUT]
     if (names[0], names[-1]) != (first, last):
         raise InvalidArchitecture(f"expected operations from {first!r} to {last!r} (got {names})")

@@ -74,9 +74,9 @@ def _cell(name: str, entries: ast.expr, concat: ast.expr) -> list[Pair]:
 
 def _pair(name: str, place: int, entry: ast.expr) -> Pair:
     values = _constants(entry.elts) if isinstance(entry, ast.Tuple) else []
-    if len(values) != 2 or type(values[0]) is not str or type(values[1]) is not int:
+    op, source = values if len(values) == 2 else (None, None)
+    if not isinstance(op, str) or not isinstance(source, int):
         raise _Refused(f"a pair (operation, source) as entry {place} of {name}", entry)
-    op, source = values
     if op not in OPS:
         raise _Refused(f"one of {', '.join(OPS)} as entry {place} of {name}", repr(op))
     if not 0 <= source < place // 2 + 2:

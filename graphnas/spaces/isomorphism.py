@@ -1,10 +1,11 @@
 """Exact isomorphism of small DAGs with typed vertices: every order of the interior vertices is tried at once.
 
 A DAG of n vertices is numbered in the order in which NAS-Bench-101 was generated (Ying et al., ICML 2019,
-https://arxiv.org/abs/1902.09635): matrices by ascending bits, where edge x -> y is bit x + y (y - 1) / 2, and for each matrix
-the labelings of the interior vertices in the order of `itertools.product`. That number is linear in the edge bits and in
-the labels, so the numbers of a batch under all (n - 2)! orders of its interior vertices are one matrix product, and the
-least of them says which class a graph belongs to. The member of a class with the least number represents it.
+https://arxiv.org/abs/1902.09635): matrices by ascending bits, where edge x -> y is bit x + y (y - 1) / 2, and for each
+matrix the labelings of the interior vertices in the order of `itertools.product`. That number is linear in the edge
+bits and in the labels, so the numbers of a batch under all (n - 2)! orders of its interior vertices are one matrix
+product, and the least of them says which class a graph belongs to. The member of a class with the least number
+represents it.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ class Orders(NamedTuple):
     """All orders of the interior vertices of n-vertex graphs as the columns of one matrix.
 
     Attributes:
-        weights: float64 [P + n - 2, (n - 2)!], what each edge bit (P = n (n - 1) / 2, in bit order) and each label adds to
-            the number of the graph; column 0 keeps the order. An edge that would point backwards adds more than any number.
+        weights: float64 [P + n - 2, (n - 2)!], what each edge bit (P = n (n - 1) / 2, in bit order) and each label adds
+            to the number of the graph; column 0 keeps the order. An edge that would point backwards adds more than any
+            number.
         places: int64 [(n - 2)!, n], where each order puts every vertex.
         base: numbers taken by the graphs of fewer vertices.
     """
@@ -39,7 +41,7 @@ class Orders(NamedTuple):
 
 @cache
 def vertex_pairs(num_nodes: int) -> Tensor:
-    """int64 [2, n (n - 1) / 2]: sources and targets of all possible edges in bit order; a prefix serves fewer vertices."""
+    """int64 [2, n (n - 1) / 2]: sources and targets of all edges in bit order; fewer vertices are a prefix of it."""
     pairs = [(source, target) for target in range(num_nodes) for source in range(target)]
     return torch.tensor(pairs, dtype=torch.int64).reshape(-1, 2).T.contiguous()
 
@@ -65,8 +67,8 @@ class Canonical(NamedTuple):
 
     Attributes:
         numbers: int64 [B], number of the representative: equal exactly for isomorphic graphs.
-        places: int64 [B, N], the vertex of the representative that each vertex is; padding keeps its place. Among several
-            ways (automorphisms) the one that moves the first vertices least.
+        places: int64 [B, N], the vertex of the representative that each vertex is; padding keeps its place. Where
+            automorphisms leave a choice, the first in the order of `itertools.permutations`.
     """
 
     numbers: Tensor
@@ -76,9 +78,9 @@ class Canonical(NamedTuple):
 def canonical(archs: Architectures, num_labels: int) -> Canonical:
     """The least-numbered graph isomorphic to every row, as its number and the way to it.
 
-    Rows must be strictly upper triangular with the input first, the output last and interior ops in between; they need not
-    be connected. Work grows with (n - 2)!, which suits up to eight vertices. All values stay below 2^53. Representatives
-    keep the order of :func:`enumerate_dags`, fewer vertices first.
+    Rows must be strictly upper triangular with the input first, the output last and interior ops in between; they need
+    not be connected. Work grows with (n - 2)!, which suits up to eight vertices. All values stay below 2^53.
+    Representatives keep the order of :func:`enumerate_dags`, fewer vertices first.
     """
     numbers = torch.zeros(len(archs), dtype=torch.int64, device=archs.device)
     places = torch.arange(archs.max_nodes, device=archs.device).repeat(len(archs), 1)
@@ -109,8 +111,8 @@ def _features(archs: Architectures, rows: Tensor, size: int) -> Tensor:
 def enumerate_dags(num_nodes: int, num_labels: int, max_edges: int) -> Architectures:
     """One representative per class of DAGs with `num_nodes` vertices, all of them on an input-output path.
 
-    A class has the least number on its least matrix, and there the least labeling among those that the automorphisms of the
-    matrix carry into each other; so both are found without visiting every labelled DAG.
+    A class has the least number on its least matrix, and there the least labeling among those that the automorphisms
+    of the matrix carry into each other; so both are found without visiting every labelled DAG.
     """
     bits = _connected_matrices(num_nodes, max_edges)
     weights = orders(num_nodes, num_labels).weights
@@ -130,7 +132,7 @@ def _connected_matrices(num_nodes: int, max_edges: int) -> Tensor:
     masks = torch.arange(2 ** pairs.shape[1], dtype=torch.int32)
     place = 2 ** torch.arange(pairs.shape[1])
     for vertex in range(num_nodes - 1):
-        leaving, entering = (int(place[ends == end].sum()) for ends, end in zip(pairs, (vertex, vertex + 1), strict=True))
+        leaving, entering = int(place[pairs[0] == vertex].sum()), int(place[pairs[1] == vertex + 1].sum())
         masks = masks[(masks & leaving != 0) & (masks & entering != 0)]
     bits = (masks[:, None] & place.int()) != 0
     return bits[bits.sum(1) <= max_edges]

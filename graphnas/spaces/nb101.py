@@ -17,9 +17,9 @@ class NB101(DagSpace):
     """Cells of at most 7 vertices and 9 edges with three operations; 423,624 classes (Ying et al., ICML 2019).
 
     The network stacks nine copies of the cell in three stages of 128, 256 and 512 channels on 32x32 images
-    (https://arxiv.org/abs/1902.09635). `enumerate()` takes the first cell of every class in the generation order of the
-    benchmark, which is the one that was trained: the parameter counts of the official file are its counts. The matrix stored
-    in that file is another member of the class in about 3 % of the rows.
+    (https://arxiv.org/abs/1902.09635). `enumerate()` takes the first cell of every class in the generation order of
+    the benchmark, which is the one that was trained: the parameter counts of the official file are its counts. The
+    matrix stored in that file is another member of the class in about 3 % of the rows.
 
     >>> from graphnas import get_space
     >>> space = get_space("nb101")
@@ -45,13 +45,14 @@ class NB101(DagSpace):
     def cost(self, archs: Architectures) -> dict[str, Tensor]:
         """Exact cost on CIFAR-10: `flops`, `params` int64 [B], `vertex_flops`, `vertex_params` int64 [B, 9, N].
 
-        The nine modules run from stack 0, module 0 to stack 2, module 2. A multiply-add counts as two FLOPs, batch norm and
-        ReLU as none. The projection that an edge input -> output needs, and its addition, are booked on the output vertex.
+        The nine modules run from stack 0, module 0 to stack 2, module 2. A multiply-add counts as two FLOPs, batch
+        norm and ReLU as none. The projection that an edge input -> output needs, and its addition, are booked on the
+        output vertex.
 
-        Where the channels of the output do not divide evenly, the order of the vertices decides which of them is wider, so
-        isomorphic cells can differ by a few hundred parameters. The benchmark trained the cell that `canonical` gives, and
-        so that one is priced here; its vertices are reported where the given row has them. `network_cost` prices rows as
-        they stand.
+        Where the channels of the output do not divide evenly, the order of the vertices decides which of them is
+        wider, so isomorphic cells can differ by a few hundred parameters. The benchmark trained the cell that
+        `canonical` gives, and so that one is priced here; its vertices are reported where the given row has them.
+        `network_cost` prices rows as they stand.
 
         Raises:
             InvalidArchitecture: a row outside the space.
@@ -59,4 +60,6 @@ class NB101(DagSpace):
         places = canonical(self.check(archs), self.num_labels).places
         cost = network_cost(relabel(archs, places))
         spread = places[:, None, :].expand(-1, cost["vertex_flops"].shape[1], -1)
-        return {name: values.gather(2, spread) if name.startswith("vertex") else values for name, values in cost.items()}
+        return {
+            name: values.gather(2, spread) if name.startswith("vertex") else values for name, values in cost.items()
+        }

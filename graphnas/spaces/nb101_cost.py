@@ -63,8 +63,9 @@ def network_cost(archs: Architectures) -> dict[str, Tensor]:
 def _module_cost(archs: Architectures, in_channels: int, out_channels: int, positions: int) -> tuple[Tensor, Tensor]:
     """FLOPs and parameters of the vertices of one module: int64 [B, N] each.
 
-    An edge from the input carries its own 1x1 projection (convolution, batch norm, ReLU) to the channels of its target. The
-    inputs of an interior vertex are added up; those of the output are concatenated and the projected input is added.
+    An edge from the input carries its own 1x1 projection (convolution, batch norm, ReLU) to the channels of its
+    target. The inputs of an interior vertex are added up; those of the output are concatenated and the projected input
+    is added.
     """
     rows, last = torch.arange(len(archs), device=archs.device), archs.num_nodes - 1
     channels, ops = vertex_channels(archs, in_channels, out_channels), archs.ops

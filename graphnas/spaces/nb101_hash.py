@@ -1,8 +1,9 @@
 """The module hash of NAS-Bench-101, computed for whole batches.
 
-The hash gives every vertex the md5 of its degrees and label, then as many times as there are vertices replaces it by the md5
-of the sorted hashes of its predecessors, those of its successors and its own, and ends with the md5 of the sorted list. Rows
-share most states of the early rounds, so vertices are told apart by 64-bit numbers and md5 runs once per distinct state.
+The hash gives every vertex the md5 of its degrees and label, then as many times as there are vertices replaces it by
+the md5 of the sorted hashes of its predecessors, those of its successors and its own, and ends with the md5 of the
+sorted list. Rows share most states of the early rounds, so vertices are told apart by 64-bit numbers and md5 runs once
+per distinct state.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ def _next_digests(states: Indices, digests: Bytes, following: Partition, adj: Ma
     graph, vertex, num_nodes = following.graph, following.vertex, states.shape[1]
     order = _hash_order(states, digests)
     hexes = _hexadecimal(digests)
-    around = np.take(hexes, np.take_along_axis(states, order, axis=1)[graph])  # [S, n], all hashes of the graph in order
+    around = np.take(hexes, np.take_along_axis(states, order, axis=1)[graph])  # [S, n], the graph's hashes in order
     own = hexes[states[graph, vertex]]
     near, start = order[graph], graph[:, None] * num_nodes**2
     before = np.take(adj, start + near * num_nodes + vertex[:, None])
@@ -110,7 +111,7 @@ def _joined(left: Hexes, right: Hexes, own: Hexes) -> Bytes:
 
 
 def _hash_order(states: Indices, digests: Bytes) -> Indices:
-    """Vertices of every graph in the order of their hashes, int64 [B, n]; 64 bits decide it."""
+    """Vertices of every graph in the order of their hashes, int64 [B, n]; their first 64 bits decide it."""
     return np.argsort(np.take(_words(digests)[:, 0], states), axis=1)
 
 

@@ -102,6 +102,8 @@ def from_data(data: Data | Batch | Sequence[Data]) -> Architectures:
     items = [data] if isinstance(data, Data) else list(data)
     if not items:
         return Architectures.empty(1)
+    if any(isinstance(item, Batch) for item in items):
+        raise InvalidArchitecture("expected a list of Data (got one with a Batch in it): convert each and use Architectures.concat")
     parts = [_parts(item, row) for row, item in enumerate(items)]
     x, edges = torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts], 1)
     sizes = torch.tensor([len(part[0]) for part in parts], device=x.device)

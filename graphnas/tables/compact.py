@@ -84,7 +84,9 @@ def _check_version(path: Path, header: Mapping[str, Any]) -> None:
     if header.get("format") != FORMAT or not isinstance(version, int):
         raise CorruptFile(f"expected the format {FORMAT} (got {header.get('format')!r}, version {version!r})")
     if version > VERSION:
-        raise CorruptFile(f"format version {version} is newer than {VERSION}, the latest this graphnas reads: upgrade it")
+        raise CorruptFile(
+            f"format version {version} is newer than {VERSION}, the latest this graphnas reads: upgrade it"
+        )
 
 
 def _header(table: Table) -> dict[str, Any]:

@@ -31,11 +31,15 @@ class Context(NamedTuple):
 
 
 class StepLoss(NamedTuple):
-    """Negative log-likelihoods per row [R], in nats: of types, of edges averaged per step, and of edges summed."""
+    """Negative log-likelihoods per row [R], in nats: of types, of edges averaged per step, and of edges summed.
+
+    `forced` is the part of `types` that belongs to a vertex at the space's limit, where decoding has no choice.
+    """
 
     types: Tensor
     edge_means: Tensor
     edge_sums: Tensor
+    forced: Tensor
 
 
 class NodeGenerator(nn.Module):
@@ -148,11 +152,16 @@ class NodeGenerator(nn.Module):
 
     def forward(self, types: Tensor, adj: Tensor, active: list[int], context: Context) -> StepLoss:
         """Sums of :meth:`steps` per row."""
-        total = [context.start.new_zeros(len(types)) for _ in range(3)]
-        for type_loss, edge_loss in self.steps(types, adj, active, context):
-            parts = (type_loss, edge_loss.mean(0), edge_loss.sum(0))
+        total = [context.start.new_zeros(len(types)) for _ in StepLoss._fields]
+        for vertex, losses in enumerate(self.steps(types, adj, active, context), start=1):
+            parts = summarise(*losses, last=vertex == types.shape[1] - 1)
             total = [add_rows(sum_so_far, part) for sum_so_far, part in zip(total, parts, strict=True)]
         return StepLoss(*total)
+
+
+def summarise(type_loss: Tensor, edge_loss: Tensor, last: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """One step's share of :class:`StepLoss`."""
+    return type_loss, edge_loss.mean(0), edge_loss.sum(0), type_loss if last else torch.zeros_like(type_loss)
 
 
 def add_rows(total: Tensor, part: Tensor) -> Tensor:
