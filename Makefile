@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
 TORCH := $(shell sed -n '/^torch==/p' constraints.txt)
 INPUTS := setup.py pyproject.toml constraints.txt
 

@@ -2,8 +2,8 @@
 
     python benchmarks/loader.py [--space nb101] [--seconds 2]
 
-Times are processor time, so that other work on the machine disturbs less. The last line is PyG's own `DataLoader` on the same
-graphs, for comparison.
+Times are processor time, so that other work on the machine disturbs less. The last line is PyG's own `DataLoader` on
+the same graphs, for comparison.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -48,12 +49,21 @@ def measurements(dataset: ArchitectureDataset) -> Iterator[tuple[str, str, Calla
     yield "collate for InMemoryDataset", "all", lambda: iter([len(to_collated(archs, num_ops)[1]["x"]) - 1]), None
     for size in (32, 128, 1024):
         loader = ArchitectureLoader(archs, labels, batch_size=size)
-        yield "dense batches", str(size), lambda one=loader: (len(b.archs) for b in one), 5e5 if size > 32 else None
-        yield "PyG batches", str(size), lambda one=loader: (b.num_graphs for b in one.batches_as_pyg(num_ops)), (
-            1e5 if size > 32 else None
-        )
+        bars = (5e5, 1e5) if size > 32 else (None, None)
+        yield "dense batches", str(size), partial(dense, loader), bars[0]
+        yield "PyG batches", str(size), partial(pyg, loader, num_ops), bars[1]
     theirs = DataLoader(dataset[:50_000], batch_size=128, shuffle=True)
-    yield "torch_geometric DataLoader", "128", lambda: (b.num_graphs for b in theirs), None
+    yield "torch_geometric DataLoader", "128", lambda: (batch.num_graphs for batch in theirs), None
+
+
+def dense(loader: ArchitectureLoader) -> Iterator[int]:
+    """Sizes of the dense batches of an epoch."""
+    return (len(batch.archs) for batch in loader)
+
+
+def pyg(loader: ArchitectureLoader, num_ops: int) -> Iterator[int]:
+    """Sizes of the PyG batches of an epoch."""
+    return (batch.num_graphs for batch in loader.batches_as_pyg(num_ops))
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ from torch_geometric.data.collate import collate
 from torch_geometric.data.dataset import IndexType
 
 from graphnas.datasets import storage
+from graphnas.datasets.functions import describe
 from graphnas.datasets.loader import ArchitectureLoader
 from graphnas.datasets.processing import Labelled, Recipe
 from graphnas.datasets.splits import Split, split
@@ -45,26 +46,27 @@ class DatasetOptions(TypedDict, total=False):
 class ArchitectureDataset(InMemoryDataset):
     """Architectures as graphs: `dataset[i]` is a `Data`, `dataset.architectures` the dense batch of all.
 
-    Items have `x` one-hot float32 [n, T] over `space.vocabulary`, `edge_index` int64 [2, e] ordered by source and then by
-    target and, in a dataset with labels, `y` float32 [1]. Slicing, `DataLoader` and transforms work as in any PyG dataset.
+    Items have `x` one-hot float32 [n, T] over `space.vocabulary`, `edge_index` int64 [2, e] ordered by source and then
+    by target and, in a dataset with labels, `y` float32 [1]. Slicing, `DataLoader` and transforms work as in any PyG
+    dataset.
 
-    The graphs are all of an enumerable space, or `num_samples` different random ones, or else the distinct ones of the label
-    file. They are kept packed in `root/processed`, one file per combination of options and version of the code; it is read
-    without executing anything, and built again with a warning if it is damaged.
+    The graphs are all of an enumerable space, or `num_samples` different random ones, or else the distinct ones of the
+    label file. They are kept packed in `root/processed`, one file per combination of options and version of the code;
+    it is read without executing anything, and built again with a warning if it is damaged.
 
     Args:
         space: name or object.
         root: folder of `raw` and `processed`; `graphnas.paths.data_dir(space.name)` by default.
-        labels: file, registered name or `Table` the labels come from; without it items have no `y`.
+        labels: anything `load_table` reads (a file, a registered name), or a `Table`; without it items have no `y`.
         metric: one of the metrics of the table; may be left out where there is only one.
         budget: training epochs; the largest of the table by default.
         drop_unlabelled: leave out graphs without a label; otherwise their `y` is NaN.
         num_samples: that many different random architectures instead of all.
         seed: of `num_samples`.
         transform: applied to every `Data` on access.
-        pre_transform: applied once before storing, labels included; may leave tensor attributes only. As in PyG a stored
-            result is recognised by the printed form of the function: use `force_reload` after editing its code.
-        pre_filter: keeps the `Data` it is true for; recognised likewise.
+        pre_transform: applied once before storing, labels included; may leave tensor attributes only. Another function
+            makes another stored file; use `force_reload` after editing what it calls.
+        pre_filter: keeps the `Data` it is true for; stored likewise.
         force_reload: build again even if a stored result fits.
 
     Raises:
@@ -90,7 +92,7 @@ class ArchitectureDataset(InMemoryDataset):
     ) -> None:
         self.space = get_space(space)
         recipe = Recipe(self.space, labels, metric, budget, drop_unlabelled, num_samples, seed)
-        identity = {**recipe.identity(), "pre_transform": str(pre_transform), "pre_filter": str(pre_filter)}
+        identity = {**recipe.identity(), "prepare": [describe(pre_filter), describe(pre_transform)]}
         self._version = sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
         self._recipe: Recipe | None = recipe
         self._stored: tuple[dict[str, Tensor], dict[str, Any]] | None = None
@@ -162,7 +164,8 @@ class ArchitectureDataset(InMemoryDataset):
     def process(self) -> None:
         """Builds the graphs and labels and stores them."""
         assert self._recipe is not None
-        labelled, tensors = self._recipe.build(), {}
+        labelled = self._recipe.build()
+        tensors: dict[str, Tensor] = {}
         if self.pre_filter is not None or self.pre_transform is not None:
             labelled, tensors = self._prepared(labelled)
         tensors |= pack(labelled.archs)._asdict()
@@ -184,7 +187,9 @@ class ArchitectureDataset(InMemoryDataset):
         data, slices, _ = collate(Data, [self.pre_transform(item) for item in items], increment=False, add_batch=False)
         for name, value in data.to_dict().items():
             if not isinstance(value, Tensor) or name not in slices:
-                raise ValueError(f"pre_transform may leave tensor attributes only (got {name!r} of {type(value).__name__})")
+                raise ValueError(
+                    f"pre_transform may leave tensor attributes only (got {name!r} of {type(value).__name__})"
+                )
         tensors = {f"data.{name}": value for name, value in data.to_dict().items()}
         return Labelled(archs, y, target), tensors | {f"slices.{name}": value for name, value in slices.items()}
 

@@ -9,10 +9,11 @@ from graphnas.datasets.base import ArchitectureDataset, DatasetOptions
 
 
 class DARTS(ArchitectureDataset):
-    """Genotypes of DARTS (Liu et al., ICLR 2019, https://arxiv.org/abs/1806.09055): normal and reduction cell in one graph.
+    """Genotypes of DARTS (Liu et al., ICLR 2019, https://arxiv.org/abs/1806.09055): normal and reduction cell in one
+    graph.
 
-    Source: `num_samples` different random genotypes of the 1.08e18 there are, or the genotypes of a label file (`labels=`).
-    Licence of the space: Apache-2.0 (https://github.com/quark0/darts).
+    Source: `num_samples` different random genotypes of the 1.08e18 there are, or the genotypes of a label file
+    (`labels=`). Licence of the space: Apache-2.0 (https://github.com/quark0/darts).
 
     | graphs        | nodes min / mean / max | edges min / mean / max | types | functional classes |
     |---------------|------------------------|------------------------|-------|--------------------|

@@ -13,9 +13,10 @@ from graphnas.paths import data_dir
 class ENAS(ArchitectureDataset):
     """Macro architectures of ENAS (Pham et al., ICML 2018, https://arxiv.org/abs/1802.03268) with 6 or 12 layers.
 
-    Source: the architectures of `final_structures6.txt` or `final_structures12.txt`, published with D-VAE (Zhang et al., NeurIPS
-    2019, https://github.com/muhanzhang/D-VAE; no licence is stated there), from `root/raw` or wherever `labels=` says; or
-    `num_samples` different random ones without labels. Rows that repeat an earlier one are dropped, which is logged.
+    Source: the architectures of `final_structures6.txt` or `final_structures12.txt`, published with D-VAE (Zhang et
+    al., NeurIPS 2019, https://github.com/muhanzhang/D-VAE; no licence is stated there), from `root/raw` or wherever
+    `labels=` says; or `num_samples` different random ones without labels. Rows that repeat an earlier one are dropped,
+    which is logged.
 
     | graphs                    | nodes min / mean / max | edges min / mean / max | types | functional classes |
     |---------------------------|------------------------|------------------------|-------|--------------------|
@@ -23,13 +24,14 @@ class ENAS(ArchitectureDataset):
     | 6 layers, `num_samples`   | 8 / 8 / 8              | 7 / 14.50 / 21         | 8     | one per graph      |
     | 12 layers, `num_samples`  | 14 / 14 / 14           | 32 / 45.95 / 63        | 8     | one per graph      |
 
-    The first line was counted on 18,018 of the 20,020 rows of the published file, 18,015 of them distinct; the others on
-    20,000 random architectures (seed 0).
+    The first line was counted on 18,018 of the 20,020 rows of the published file, 18,015 of them distinct; the others
+    on 20,000 random architectures (seed 0).
 
-    Target: validation accuracy on CIFAR-10 with the *shared* weights of the ENAS supernet, as a fraction; not the accuracy
-    of a network trained for itself.
+    Target: validation accuracy on CIFAR-10 with the *shared* weights of the ENAS supernet, as a fraction; not the
+    accuracy of a network trained for itself.
 
-    Split: by class and seed, see :func:`graphnas.datasets.split`; two architectures are the same only if they are equal.
+    Split: by class and seed, see :func:`graphnas.datasets.split`; two architectures are the same only if they are
+    equal.
 
     Args:
         layers: 6 or 12.

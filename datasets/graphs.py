@@ -47,4 +47,6 @@ def sample_distinct(space: SearchSpace, n: int, seed: int) -> Architectures:
         if len(found) == n:
             return found
         found = Architectures.concat([found, space.sample(n - len(found), generator)])
-    raise OutsideSpace(f"{_ROUNDS} rounds of sampling {space.name} found {len(found):,} of {n:,} different architectures: ask for fewer")
+    raise OutsideSpace(
+        f"{_ROUNDS} rounds of sampling {space.name} found {len(found):,} of {n:,} architectures: ask for fewer"
+    )

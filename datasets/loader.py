@@ -21,12 +21,12 @@ class ArchitectureBatch(NamedTuple):
     Args:
         archs: B architectures.
         y: [B] or [B, targets], None without labels.
-        index: int64 [B], their rows in what the loader was given.
+        rows: int64 [B], their places in what the loader was given.
     """
 
     archs: Architectures
     y: Tensor | None
-    index: Tensor
+    rows: Tensor
 
 
 class ArchitectureLoader:
@@ -67,10 +67,14 @@ class ArchitectureLoader:
         world_size: int = 1,
     ) -> None:
         if batch_size < 1 or not 0 <= rank < world_size:
-            raise ValueError(f"expected batch_size >= 1 and 0 <= rank < world_size (got {batch_size}, rank {rank} of {world_size})")
+            raise ValueError(
+                f"expected batch_size >= 1 and 0 <= rank < world_size (got {batch_size}, rank {rank} of {world_size})"
+            )
         needed = world_size * (batch_size if drop_last else 1)
         if len(archs) < needed:
-            raise ValueError(f"world_size {world_size} and batch_size {batch_size} need at least {needed} graphs (got {len(archs)})")
+            raise ValueError(
+                f"world_size {world_size} and batch_size {batch_size} need at least {needed} graphs (got {len(archs)})"
+            )
         if y is not None and len(y) != len(archs):
             raise ValueError(f"expected one label per graph (got {len(y)} for {len(archs)})")
         self.archs = archs
@@ -95,7 +99,7 @@ class ArchitectureLoader:
         mine = rows[self.rank :: self.world_size]
         return mine[: len(self) * self.batch_size] if self.drop_last else mine
 
-    def _indices(self, epoch: int, start: int) -> Iterator[Tensor]:
+    def _rows(self, epoch: int, start: int) -> Iterator[Tensor]:
         if not 0 <= start <= len(self):
             raise ValueError(f"start must be one of the {len(self)} batches of an epoch or their end (got {start})")
         order = self.order(epoch).to(self.archs.device)
@@ -109,8 +113,8 @@ class ArchitectureLoader:
         Raises:
             ValueError: a start beyond the epoch.
         """
-        for index in self._indices(epoch, start):
-            yield ArchitectureBatch(self.archs[index], None if self.y is None else self.y[index], index)
+        for rows in self._rows(epoch, start):
+            yield ArchitectureBatch(self.archs[rows], None if self.y is None else self.y[rows], rows)
 
     def __iter__(self) -> Iterator[ArchitectureBatch]:
         return self.iterate(self.epoch)

@@ -12,7 +12,8 @@ class NASBench101(ArchitectureDataset):
     """All cells of NAS-Bench-101 (Ying et al., ICML 2019, https://arxiv.org/abs/1902.09635).
 
     Source: the graphs are enumerated, one cell per isomorphism class; labels come from the file of the authors
-    (https://github.com/google-research/nasbench) or a table with the same architectures. Licence of the labels: Apache-2.0.
+    (https://github.com/google-research/nasbench) or a table with the same architectures. Licence of the labels:
+    Apache-2.0.
 
     | graphs  | nodes min / mean / max | edges min / mean / max | types | functional classes |
     |---------|------------------------|------------------------|-------|--------------------|

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass
 from hashlib import sha256
@@ -13,10 +12,10 @@ from torch import Tensor
 
 import graphnas
 from graphnas.datasets.graphs import enumerable, first_occurrences, sample_distinct
-from graphnas.errors import MissingData, SpaceMismatch, UnknownName
+from graphnas.errors import MissingData, UnknownName
 from graphnas.spaces import Architectures, SearchSpace
 from graphnas.spaces.packing import digest
-from graphnas.tables import Table, load_table
+from graphnas.tables import Table, list_tables, load_table
 
 FORMAT = 1  # of the processed file; another number makes all older ones be built again
 
@@ -51,10 +50,7 @@ class Recipe:
         """
         if self.labels is None:
             return None
-        if not isinstance(self.labels, Table):
-            self.labels = load_table(self.labels)
-        if self.labels.space.name != self.space.name:
-            raise SpaceMismatch(f"labels must be of {self.space.name} (got a table of {self.labels.space.name})")
+        self.labels = load_table(self.labels, space=self.space)
         return self.labels
 
     def identity(self) -> dict[str, Any]:
@@ -73,8 +69,10 @@ class Recipe:
         if self.labels is None:
             return None
         options = [self.metric, self.budget, self.drop_unlabelled]
-        if not isinstance(self.labels, Table) and (path := Path(self.labels).expanduser()).is_file():
-            return [str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns, *options]
+        if isinstance(self.labels, str | Path) and str(self.labels) not in list_tables():
+            path = Path(self.labels).expanduser()
+            if path.is_file():
+                return [str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns, *options]
         table = self.table()
         assert table is not None
         metric = self._metric(table)

@@ -74,7 +74,9 @@ class Split:
             raise CorruptFile(f"{path} holds no split (got {header.get('kind', 'something else')!r})")
         split = Split(**tensors, space=header["space"], seed=header["seed"], data=header["data"])
         if archs is not None and digest(archs) != split.data:
-            raise SpaceMismatch(f"{path} was made for other architectures of {split.space}, or for these in another order")
+            raise SpaceMismatch(
+                f"{path} was made for other architectures of {split.space}, or for these in another order"
+            )
         return split
 
 
@@ -87,9 +89,10 @@ def split(
 ) -> Split:
     """Divides architectures into train, validation and test by functional class.
 
-    Every class (`space.functional_keys`) gets a priority from its own key and the seed; test takes the classes of highest
-    priority, then validation, then train. So the parts share no class, do not depend on the platform or on the order of
-    `archs`, and with the same seed a larger train part contains a smaller one while the test part stays the same.
+    Every class (`space.functional_keys`) gets a priority from its own key and the seed; test takes the classes of
+    highest priority, then validation, then train. So the parts share no class, do not depend on the platform or on the
+    order of `archs`, and with the same seed a larger train part contains a smaller one while the test part stays the
+    same.
 
     Args:
         space: of the architectures.
@@ -97,8 +100,8 @@ def split(
         fractions: of n for train, validation and test, at most 1 together; whole classes, so a part can be off by half
             of its last class. No row is lost if they sum to 1.
         seed: another seed, another split.
-        counts: exact numbers of rows instead of fractions; what is left over, members of a class cut short included, is in
-            no part.
+        counts: exact numbers of rows instead of fractions; what is left over, members of a class cut short included, is
+            in no part.
 
     Raises:
         ValueError: fractions or counts that are not three, negative, too many, or that leave a wanted part empty.
@@ -113,13 +116,17 @@ def split(
     if counts is None:
         test, validation, train = _by_fraction(rows, bounds, _reversed(fractions, "fractions", 1 + 1e-9))
     else:
-        test, validation, train = _by_count(rows, bounds, _reversed(counts, "counts", size), archs)
-    parts = (torch.from_numpy(np.sort(part)) for part in (train, validation, test))
-    return Split(*parts, space=space.name, seed=seed, data=digest(archs))
+        test, validation, train = _by_count(
+            rows, bounds, [int(count) for count in _reversed(counts, "counts", size)], archs
+        )
+    parts = {
+        name: torch.from_numpy(np.sort(part)) for name, part in zip(_PARTS, (train, validation, test), strict=True)
+    }
+    return Split(**parts, space=space.name, seed=seed, data=digest(archs))
 
 
 def _priority(classes: NDArray[np.int64], seed: int) -> NDArray[np.uint64]:
-    """A random-looking number per class: splitmix64 (Steele, Lea and Flood 2014) of class and seed, exact everywhere."""
+    """A random-looking number per class: splitmix64 (Steele, Lea and Flood 2014), the same everywhere."""
     word = classes.astype(np.uint64) ^ _mix(np.array([seed % 2**64], dtype=np.uint64))
     return _mix(word)
 
@@ -133,8 +140,13 @@ def _mix(word: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 def _reversed(sizes: Sequence[float], name: str, limit: float) -> list[float]:
     """Sizes of test, validation, train from those of train, validation, test."""
+    if name == "counts" and any(size != int(size) for size in sizes):
+        raise ValueError(f"counts must be whole numbers (got {tuple(sizes)}): shares go into fractions")
     if len(sizes) != 3 or min(sizes) < 0 or sum(sizes) > limit or sum(sizes) <= 0:
-        raise ValueError(f"{name} of train, validation and test must be three, not negative and at most {limit:g} together (got {tuple(sizes)})")
+        raise ValueError(
+            f"{name} of train, validation and test must be three, not negative and at most {limit:g} together "
+            f"(got {tuple(sizes)})"
+        )
     return list(reversed(sizes))
 
 
@@ -147,12 +159,14 @@ def _by_fraction(rows: NDArray[np.int64], bounds: NDArray[np.int64], wanted: lis
     parts = np.split(rows, ends)[:3]
     for part, share in zip(parts, wanted, strict=True):
         if share and not len(part):
-            raise ValueError(f"a part of {share:g} of {size} architectures in {len(middles)} classes is empty: ask for more")
+            raise ValueError(
+                f"a part of {share:g} of {size} architectures in {len(middles)} classes is empty: ask for more"
+            )
     return parts
 
 
 def _by_count(
-    rows: NDArray[np.int64], bounds: NDArray[np.int64], wanted: list[float], archs: Architectures
+    rows: NDArray[np.int64], bounds: NDArray[np.int64], wanted: list[int], archs: Architectures
 ) -> list[NDArray[np.int64]]:
     """Takes classes until a part is full; of its last class, members in the order of their index keys."""
     parts, first = [], 0
@@ -160,14 +174,15 @@ def _by_count(
         start = int(bounds[first])
         if start + count > bounds[-1]:
             raise ValueError(
-                f"counts of {tuple(reversed(wanted))} for train, validation and test do not fit {bounds[-1]} architectures in "
-                f"{len(bounds) - 1} classes that stay together: {bounds[-1] - start} are left for the last {count}"
+                f"counts of {tuple(reversed(wanted))} for train, validation and test do not fit {bounds[-1]} "
+                f"architectures in {len(bounds) - 1} classes that stay together: {bounds[-1] - start} are left for "
+                f"the last {count}"
             )
         last = int(np.searchsorted(bounds, start + count))  # the first boundary at or beyond the wanted end
         whole = int(bounds[max(last - 1, first)])
         tail = rows[whole : bounds[last]]
         keys = archs[torch.from_numpy(tail)].index_keys()
-        order = sorted(range(len(tail)), key=keys.__getitem__)[: int(start + count - whole)]
+        order = sorted(range(len(tail)), key=keys.__getitem__)[: start + count - whole]
         parts.append(np.concatenate([rows[start:whole], tail[order]]))
         first = last
     return parts

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load, save_file
 from torch import Tensor
 
 from graphnas.errors import CorruptFile, MissingData
@@ -42,7 +42,7 @@ def write(path: str | Path, tensors: Mapping[str, Tensor], header: Mapping[str, 
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         save_file(plain, temporary, metadata=metadata)
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -58,9 +58,9 @@ def read(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if not path.is_file():
         raise MissingData(f"no such file: {path}")
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        content = path.read_bytes()  # no memory map: a file that is cut later would take the process down
+        tensors = load(content)
+        metadata = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
         header = json.loads(metadata["header"])
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         raise CorruptFile(f"{path} is damaged or not a file of graphnas ({type(error).__name__}: {error})") from error

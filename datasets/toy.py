@@ -20,8 +20,8 @@ class Toy(ArchitectureDataset):
     |--------|------------------------|------------------------|-------|--------------------|
     | 787    | 2 / 4.94 / 5           | 1 / 6.80 / 10          | 4     | 787                |
 
-    Target: the closed-form score of the space in [0, 1], 1 for its optimum only (`metric` "score"), unless `labels` says
-    otherwise.
+    Target: the closed-form score of the space in [0, 1], 1 for its optimum only (`metric` "score"), unless `labels`
+    says otherwise.
 
     Split: by class and seed, see :func:`graphnas.datasets.split`; every graph is a class of its own.
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from graphnas.errors import CheckpointMismatch, CorruptFile, GraphnasError, MissingData, UnknownName
+from graphnas.errors import CheckpointMismatch, CorruptFile, GraphnasError, MissingData
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from graphnas.spaces import SearchSpace
 
 FORMAT_VERSION = 1
+HEADER = {"format": int, "model": str, "space": str, "vocabulary": str, "config": dict}
+"""Entries that every header has, and their types."""
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> Path:
@@ -28,7 +30,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> Path:
     """
     temporary = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         os.close(handle)
         temporary = Path(name)
@@ -38,10 +40,25 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> Path:
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except OSError as error:
-        raise GraphnasError(f"could not write {path}: {error.strerror or error}; an earlier file is unchanged") from error
+        raise GraphnasError(
+            f"could not write {path}: {error.strerror or error}; an earlier file is unchanged"
+        ) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+    return path
+
+
+def make_folder(path: Path) -> Path:
+    """The folder, made if it is not there.
+
+    Raises:
+        GraphnasError: it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise GraphnasError(f"could not make the folder {path}: {error.strerror or error}") from error
     return path
 
 
@@ -98,7 +115,7 @@ def read_model_file(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
     except (SafetensorError, OSError, ValueError) as error:
         raise CorruptFile(f"{path} is truncated, damaged or not a .safetensors file: {error}") from error
-    if not isinstance(header, dict) or not {"format", "model", "space", "vocabulary", "config"} <= header.keys():
+    if not isinstance(header, dict) or any(type(header.get(name)) is not kind for name, kind in HEADER.items()):
         raise CorruptFile(f"{path} holds tensors but no graphnas header: was it saved with save_model()?")
     if header["format"] > FORMAT_VERSION:
         raise CheckpointMismatch(
@@ -136,7 +153,7 @@ def load_model(path: Path, expect: tuple[str, SearchSpace] | None = None, **over
         raise CheckpointMismatch(f"{path} was trained on another vocabulary of {space.name!r} than this graphnas has")
     try:
         model = create_model(header["model"], space, **{**header["config"], **overrides})
-    except UnknownName as error:
+    except (GraphnasError, TypeError, ValueError, RuntimeError) as error:  # a config that builds no model
         raise CheckpointMismatch(f"{path}: {error}") from error
     load_weights(model, tensors, str(path))
     return model.eval()

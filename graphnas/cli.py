@@ -13,7 +13,10 @@ from graphnas import __version__
 from graphnas.errors import GraphnasError
 
 COMMANDS = {
-    "demo": ("graphnas.commands.demo", "the whole path on NAS-Bench-101 in minutes: enumerate, train, evaluate, draw, report"),
+    "demo": (
+        "graphnas.commands.demo",
+        "the whole path on NAS-Bench-101 in minutes: enumerate, train, evaluate, draw, report",
+    ),
     "data list": ("graphnas.commands.data_cli", "benchmark files graphnas knows and whether they are here"),
     "data info": ("graphnas.commands.data_cli", "what a search space, table or file holds"),
     "data download": ("graphnas.commands.data_cli", "fetch an official benchmark file, resumable and hash-checked"),
@@ -21,10 +24,16 @@ COMMANDS = {
     "models list": ("graphnas.commands.models_cli", "the zoo"),
     "models info": ("graphnas.commands.models_cli", "a model's paper, options and size"),
     "train vae": ("graphnas.commands.train_cli", "train a graph VAE on a search space"),
-    "evaluate vae": ("graphnas.commands.evaluate_cli", "reconstruction, validity, uniqueness, novelty of a trained VAE"),
+    "evaluate vae": (
+        "graphnas.commands.evaluate_cli",
+        "reconstruction, validity, uniqueness, novelty of a trained VAE",
+    ),
     "plot latent": ("graphnas.commands.plot_cli", "2-D map of a trained VAE's latent space"),
     "plot architectures": ("graphnas.commands.plot_cli", "draw architectures given as text"),
-    "plot reconstructions": ("graphnas.commands.plot_cli", "held-out architectures beside what a trained VAE makes of them"),
+    "plot reconstructions": (
+        "graphnas.commands.plot_cli",
+        "held-out architectures beside what a trained VAE makes of them",
+    ),
 }
 """Command words -> module with a function `run(words, arguments)`, and one line of help."""
 
@@ -61,12 +70,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     warnings.filterwarnings("ignore", module="lightning_fabric")
     try:
         import_module(COMMANDS[name][0]).run(name, words[len(name.split()) :])
-    except GraphnasError as error:
-        print(f"graphnas: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+        sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except (GraphnasError, OSError) as error:
+        print(f"graphnas: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("graphnas: interrupted", file=sys.stderr)
         return 130

@@ -2,8 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from graphnas.errors import InvalidValues
+
+SEEDS = 2**32
+"""Seeds lie below this."""
+
+
+def check_range(config: object, low: float, *names: str, below: float = math.inf) -> None:
+    """Refuse fields outside low <= value < below.
+
+    Raises:
+        InvalidValues: naming the first of them.
+    """
+    for name in names:
+        value = getattr(config, name)
+        if not low <= value < below:
+            limit = "" if below == math.inf else f" and below {below}"
+            raise InvalidValues(f"{name} must be at least {low}{limit} (got {value})")
 
 
 @dataclass
@@ -44,11 +63,12 @@ class FitConfig:
     """Compile the objective with torch.compile (a GPU option)."""
 
     def __post_init__(self) -> None:
-        for name in ("max_steps", "batch_size", "validate_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1 (got {getattr(self, name)})")
-        if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate must be positive (got {self.learning_rate})")
+        check_range(self, 1, "max_steps", "batch_size", "validate_every")
+        check_range(self, 0, "warmup_steps", "final_rate", "weight_decay", "clip_norm", "patience", "stop_after")
+        check_range(self, 0, "save_minutes")
+        check_range(self, 0, "seed", below=SEEDS)
+        if not 0 < self.learning_rate < math.inf:
+            raise InvalidValues(f"learning_rate must be positive (got {self.learning_rate})")
 
 
 @dataclass
@@ -72,7 +92,10 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         if not 0 < self.held_out < 1:
-            raise ValueError(f"held_out must lie between 0 and 1 (got {self.held_out})")
+            raise InvalidValues(f"held_out must lie between 0 and 1 (got {self.held_out})")
+        if self.num_graphs is not None:
+            check_range(self, 1, "num_graphs")
+        check_range(self, 0, "split_seed", below=SEEDS)
 
 
 @dataclass

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from graphnas.datasets.splits import Split, split
-from graphnas.errors import GraphnasError, OutsideSpace, SpaceMismatch
+from graphnas.errors import GraphnasError, InvalidValues, OutsideSpace, SpaceMismatch
 from graphnas.spaces import Architectures, SearchSpace, get_space
 from graphnas.train.config import DataConfig
 
@@ -42,7 +42,10 @@ def prepare(config: DataConfig) -> Prepared:
     if len(archs) * config.held_out < 2:
         raise GraphnasError(f"{len(archs)} graphs are too few to hold out a share of {config.held_out} in two parts")
     fractions = (1 - config.held_out, config.held_out / 2, config.held_out / 2)
-    return Prepared(space, archs, y, split(space, archs, fractions, seed=config.split_seed))
+    try:
+        return Prepared(space, archs, y, split(space, archs, fractions, seed=config.split_seed))
+    except ValueError as error:
+        raise GraphnasError(f"cannot split {len(archs)} graphs: {error}") from error
 
 
 def unlabelled(space: SearchSpace, num_graphs: int | None, seed: int) -> Architectures:
@@ -73,10 +76,22 @@ def labelled(space: SearchSpace, config: DataConfig) -> tuple[Architectures, Ten
 
 
 def seeded(seed: int) -> torch.Generator:
-    """A CPU generator of its own."""
+    """A CPU generator of its own.
+
+    Raises:
+        InvalidValues: a negative or too large seed.
+    """
+    if not 0 <= seed < 2**63:
+        raise InvalidValues(f"seed must be at least 0 and below {2**63} (got {seed})")
     return torch.Generator().manual_seed(seed)
 
 
 def random_rows(rows: Tensor, count: int, seed: int) -> Tensor:
-    """At most `count` of `rows`, in random order: a prefix of a split would hold the smallest graphs only."""
+    """At most `count` of `rows`, in random order: a prefix of a split would hold the smallest graphs only.
+
+    Raises:
+        InvalidValues: a negative count.
+    """
+    if count < 0:
+        raise InvalidValues(f"expected a number of graphs of at least 0 (got {count})")
     return rows[torch.randperm(len(rows), generator=seeded(seed))[:count]]

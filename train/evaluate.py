@@ -10,6 +10,7 @@ from torch import Generator, Tensor
 from graphnas.metrics import mean_confidence_interval, novelty, uniqueness
 from graphnas.models import GraphVAE
 from graphnas.spaces import Architectures
+from graphnas.train.config import SEEDS, check_range
 from graphnas.train.data import random_rows, seeded
 
 
@@ -29,6 +30,11 @@ class EvaluationConfig:
     """Training graphs whose codes give the mean and spread of that prior."""
     seed: int = 0
     """Seed of every draw."""
+
+    def __post_init__(self) -> None:
+        check_range(self, 1, "num_graphs", "encodings", "decodings", "prior_points")
+        check_range(self, 2, "prior_codes")
+        check_range(self, 0, "seed", below=SEEDS)
 
 
 def encode_all(model: GraphVAE, archs: Architectures, batch_size: int = 1024) -> Tensor:

@@ -58,7 +58,11 @@ def make_fabric(config: FitConfig) -> Fabric:
     accelerator = {"auto": "auto", "cuda": "gpu"}.get(config.device, config.device)
     try:
         fabric = Fabric(
-            accelerator=accelerator, devices=local, num_nodes=world // local, strategy=strategy, precision=config.precision
+            accelerator=accelerator,
+            devices=local,
+            num_nodes=world // local,
+            strategy=strategy,
+            precision=config.precision,
         )
     except (RuntimeError, ValueError) as error:
         raise GraphnasError(f"cannot run on device {config.device!r}: {str(error).splitlines()[0]}") from error
@@ -92,15 +96,17 @@ class Trainer:
         self.fabric = make_fabric(config)
         self.raw = objective
         optimizer = make_optimizer(objective, config)
-        self.objective, self.optimizer = self.fabric.setup(torch.compile(objective) if config.compile else objective, optimizer)
+        self.objective, self.optimizer = self.fabric.setup(
+            torch.compile(objective) if config.compile else objective, optimizer
+        )
         self.warmup = LambdaLR(optimizer, lambda step: rate_factor(step, config))
         self.plateau = ReduceLROnPlateau(optimizer, patience=config.patience) if config.schedule == "plateau" else None
         self.loader = self.make_loader(train)
-        self.step, self.best, self.stale, self.seconds = 0, math.inf, 0, 0.0
+        self.step, self.best, self.stale = 0, math.inf, 0
+        self.seconds, self.cpu_seconds = 0.0, 0.0
         self.records: list[dict[str, Any]] = []
         self.sums: dict[str, Tensor] = {}
         self.count = 0  # steps in `sums`, since the last validation
-        self.seed_noise()
 
     def make_loader(self, train: Labelled) -> ArchitectureLoader:
         """This process's share of every batch."""
@@ -115,7 +121,7 @@ class Trainer:
         )  # fmt: skip
 
     def seed_noise(self) -> None:
-        """Own noise for every process of several; they started from one seed so that their weights agree."""
+        """Own noise for every process of several, from the step alone so that a resumed run draws the same."""
         if self.fabric.world_size > 1:
             torch.manual_seed(hash((self.config.seed, self.step, self.fabric.global_rank)) % 2**63)
 
@@ -127,12 +133,13 @@ class Trainer:
             "best": self.best,
             "stale": self.stale,
             "seconds": self.seconds,
+            "cpu_seconds": self.cpu_seconds,
             "records": self.records,
             "sums": self.sums,
             "count": self.count,
             "objective": self.raw.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "warmup": {"last_epoch": self.warmup.last_epoch, "base_lrs": self.warmup.base_lrs},
+            "warmup": self.warmup.state_dict(),
             "plateau": self.plateau.state_dict() if self.plateau else None,
             "rng": torch.get_rng_state(),
             "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
@@ -142,23 +149,23 @@ class Trainer:
         """Continue from :meth:`state`.
 
         Raises:
-            CheckpointMismatch: a state of another model or objective.
+            CheckpointMismatch: a state of another model or objective, or of another version of graphnas.
         """
         try:
             self.raw.load_state_dict(state["objective"])
             self.optimizer.load_state_dict(state["optimizer"])
-        except (RuntimeError, ValueError, KeyError) as error:
-            raise CheckpointMismatch(f"the checkpoint is of another model: {str(error).splitlines()[0]}") from error
-        self.warmup.load_state_dict(state["warmup"])
-        if self.plateau:
-            self.plateau.load_state_dict(state["plateau"])
-        self.step, self.best, self.stale = state["step"], state["best"], state["stale"]
-        self.records, self.seconds = state["records"], state["seconds"]
-        self.sums, self.count = {name: value.to(self.fabric.device) for name, value in state["sums"].items()}, state["count"]
-        torch.set_rng_state(state["rng"])
-        if state["cuda_rng"] and torch.cuda.is_available():
-            torch.cuda.set_rng_state_all(state["cuda_rng"])
-        self.seed_noise()
+            self.warmup.load_state_dict(state["warmup"])
+            if self.plateau:
+                self.plateau.load_state_dict(state["plateau"])
+            for name in ("step", "best", "stale", "seconds", "cpu_seconds", "records", "count"):
+                setattr(self, name, state[name])
+            self.sums = {name: value.to(self.fabric.device) for name, value in state["sums"].items()}
+            torch.set_rng_state(state["rng"])
+            if state["cuda_rng"] and torch.cuda.is_available():
+                torch.cuda.set_rng_state_all(state["cuda_rng"])
+        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+            reason = " ".join(str(error).split())
+            raise CheckpointMismatch(f"the checkpoint is of another model or version of graphnas: {reason}") from error
 
     def save(self) -> None:
         """`last` on disk, by the first process only."""
@@ -176,11 +183,14 @@ class Trainer:
 
     def train_step(self, archs: Architectures, y: Tensor | None) -> None:
         """One optimiser step; its losses are added to `sums`."""
+        self.seed_noise()
         losses = cast(dict[str, Tensor], self.objective(archs, y))
         self.optimizer.zero_grad()
         self.fabric.backward(losses["total"])
         if self.config.clip_norm > 0:
-            self.fabric.clip_gradients(self.objective, self.optimizer, max_norm=self.config.clip_norm, error_if_nonfinite=False)
+            self.fabric.clip_gradients(
+                self.objective, self.optimizer, max_norm=self.config.clip_norm, error_if_nonfinite=False
+            )
         self.optimizer.step()
         if self.plateau is None or self.step < self.config.warmup_steps:
             self.warmup.step()
@@ -194,16 +204,21 @@ class Trainer:
         train_losses = {name: float(value) / self.count for name, value in self.sums.items()}
         self.sums, self.count = {}, 0
         if not math.isfinite(train_losses["total"]):
-            raise GraphnasError(f"training loss is {train_losses['total']} by step {self.step}: lower the learning rate")
+            raise GraphnasError(
+                f"training loss is {train_losses['total']} by step {self.step}: lower the learning rate"
+            )
         values = self.raw.validate(self.validation.archs, self.validation.y)
         value = values[self.raw.monitor]
         if not math.isfinite(value):
-            raise GraphnasError(f"validation {self.raw.monitor} is {value} after {self.step} steps: lower the learning rate")
+            raise GraphnasError(
+                f"validation {self.raw.monitor} is {value} after {self.step} steps: lower the learning rate"
+            )
         if self.plateau:
             self.plateau.step(value)
         better = value < self.best
         self.best, self.stale = (value, 0) if better else (self.best, self.stale + 1)
-        record = {"step": self.step, "seconds": round(self.seconds, 3), "rate": self.optimizer.param_groups[0]["lr"]}
+        record: dict[str, Any] = {"step": self.step, "rate": self.optimizer.param_groups[0]["lr"]}
+        record |= {"seconds": round(self.seconds, 3), "cpu_seconds": round(self.cpu_seconds, 3)}
         record |= {f"train/{name}": value for name, value in train_losses.items()}
         record |= {f"validation/{name}": value for name, value in values.items()}
         self.records.append(record)
@@ -211,8 +226,9 @@ class Trainer:
             save_model(self.raw.model, self.run.best, {"step": self.step, "validation": values})
         return record
 
-    def stopped(self) -> bool:
-        return 0 < self.config.stop_after <= self.stale
+    def finished(self) -> bool:
+        """Whether all steps are done, or validation says to stop early."""
+        return self.step >= self.config.max_steps or 0 < self.config.stop_after <= self.stale
 
 
 def fit(
@@ -232,7 +248,7 @@ def fit(
         validation: graphs that choose.
         config: how.
         run: folder for checkpoints, metrics and TensorBoard; nothing is written without one.
-        resume: continue from the folder's last checkpoint, bit for bit on the CPU.
+        resume: continue from the folder's last checkpoint, bit for bit on the CPU; a finished run is left alone.
         progress: show a bar on a terminal.
 
     Raises:
@@ -242,9 +258,16 @@ def fit(
     seed_everything(config.seed, verbose=False)
     trainer = Trainer(objective, train, validation, config, run)
     state = run.read_state() if run and resume else None
-    if state is not None:
-        trainer.restore(state)
     main = trainer.fabric.is_global_zero
+    if run and state is not None:
+        trainer.restore(state)
+        over = trainer.finished() and run.last.exists()
+        if main:
+            log.info(
+                "%s %s step %d", run.path, "is finished, nothing to do after" if over else "goes on from", trainer.step
+            )
+        if over:
+            return FitResult(trainer.step, trainer.best, trainer.records)
     writer = SummaryWriter(str(run.path / "tensorboard"), purge_step=trainer.step + 1) if run and main else None
     bar = tqdm(total=config.max_steps, initial=trainer.step, disable=None if progress and main else True, unit="step")
     try:
@@ -262,16 +285,16 @@ def _run(trainer: Trainer, writer: SummaryWriter | None, bar: Any) -> None:
     """Steps until the end, with validation, logging and checkpoints in between."""
     config, batches = trainer.config, trainer.batches()
     begin = saved = time.monotonic()
-    before = trainer.seconds
+    wall, cpu = trainer.seconds - begin, trainer.cpu_seconds - time.process_time()
     trainer.objective.train()
-    while trainer.step < config.max_steps and not trainer.stopped():
+    while not trainer.finished():
         trainer.train_step(*next(batches))
         bar.update()
-        trainer.seconds = before + time.monotonic() - begin
+        trainer.seconds, trainer.cpu_seconds = wall + time.monotonic(), cpu + time.process_time()
         due = trainer.step % config.validate_every == 0 or trainer.step == config.max_steps
         if due:
             report(trainer, trainer.validate(), writer, bar)
-        if due or time.monotonic() - saved > 60 * config.save_minutes:
+        if due or time.monotonic() - saved >= 60 * config.save_minutes:
             saved = time.monotonic()
             trainer.save()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import platform
 from dataclasses import asdict, is_dataclass
 from importlib.metadata import version
@@ -18,6 +19,11 @@ from graphnas.checkpoint import write_bytes, write_text
 from graphnas.errors import CorruptFile, MissingData
 
 VERSIONED = ("torch", "torch_geometric", "numpy", "lightning-fabric")
+
+
+def is_main_process() -> bool:
+    """Whether this process is the one that writes: the only one, or the first of those torchrun started."""
+    return int(os.environ.get("RANK", 0)) == 0
 
 
 class RunFolder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentError
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,14 @@ from typing import Any
 from lightning_fabric import seed_everything
 
 from graphnas.checkpoint import load_model
-from graphnas.errors import CheckpointMismatch, GraphnasError, UnknownName
+from graphnas.errors import CheckpointMismatch, CorruptFile, GraphnasError, InvalidValues
 from graphnas.models import GraphVAE, create_model
+from graphnas.spaces import get_space
 from graphnas.train.config import DataConfig, FitConfig, VAEConfig
 from graphnas.train.data import Prepared, prepare, random_rows
 from graphnas.train.loop import FitResult, Labelled, fit
 from graphnas.train.objectives import VAEObjective
-from graphnas.train.run_folder import RunFolder
+from graphnas.train.run_folder import RunFolder, is_main_process
 
 VALIDATION_GRAPHS = 2000
 """Held-out graphs looked at in each validation; the rest of the part is left alone."""
@@ -35,10 +37,9 @@ def train_vae(config: VAEConfig, out: Path, resume: bool = False, progress: bool
     seed_everything(config.fit.seed, verbose=False)
     data = prepare(config.data)
     model = build(config, data)
-    run.write_config(config)
-    return fit(
-        VAEObjective(model), part(data, "train"), part(data, "validation"), config.fit, run, resume, progress
-    )
+    if not resume and is_main_process():
+        run.write_config(config)
+    return fit(VAEObjective(model), part(data, "train"), part(data, "validation"), config.fit, run, resume, progress)
 
 
 def build(config: VAEConfig, data: Prepared) -> GraphVAE:
@@ -65,7 +66,7 @@ def check_same_run(config: VAEConfig, run: RunFolder) -> None:
     Raises:
         CheckpointMismatch: naming the first difference.
     """
-    before, now = flat(run.read_config()), flat(asdict(config))
+    before, now = flat(asdict(read_vae_config(run.path))), flat(asdict(config))
     for key in sorted(before.keys() | now.keys()):
         if before.get(key) != now.get(key):
             raise CheckpointMismatch(
@@ -77,22 +78,33 @@ def flat(content: Any, prefix: str = "") -> dict[str, Any]:
     """Nested mappings as one with dotted keys."""
     if not isinstance(content, dict):
         return {prefix: content}
-    return {key: value for name, inner in content.items() for key, value in flat(inner, f"{prefix}.{name}".lstrip(".")).items()}
+    return {
+        key: value
+        for name, inner in content.items()
+        for key, value in flat(inner, f"{prefix}.{name}".lstrip(".")).items()
+    }
 
 
 def read_vae_config(path: Path) -> VAEConfig:
     """The config of a run folder.
 
     Raises:
-        MissingData, CorruptFile: no run folder, or a damaged one.
-        UnknownName: an entry this graphnas does not know.
+        MissingData: no run folder.
+        CorruptFile: a damaged config, or one with entries this graphnas does not know.
     """
-    content = RunFolder(path).read_config()
+    from jsonargparse import ArgumentParser
+
+    run = RunFolder(path)
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(VAEConfig)
     try:
-        data, loop = DataConfig(**content.pop("data")), FitConfig(**content.pop("fit"))
-        return VAEConfig(**content, data=data, fit=loop)
-    except (TypeError, KeyError) as error:
-        raise UnknownName(f"entry of {path}/config.yaml", str(error), asdict(VAEConfig())) from error
+        content = parser.parse_object(run.read_config()).as_dict()
+        return VAEConfig(
+            content["model"], content["model_args"], DataConfig(**content["data"]), FitConfig(**content["fit"])
+        )
+    except (ArgumentError, InvalidValues, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise CorruptFile(f"{run.config_file} is damaged or of another version of graphnas: {reason}") from error
 
 
 def load_vae(path: Path) -> GraphVAE:
@@ -100,8 +112,13 @@ def load_vae(path: Path) -> GraphVAE:
 
     Raises:
         GraphnasError: the file holds no VAE.
+        CheckpointMismatch: weights in a run folder that are of another model or space than its config says.
     """
-    model = load_model(path)
+    expect = None
+    if path.is_dir():
+        config = read_vae_config(path)
+        expect = config.model, get_space(config.data.space)
+    model = load_model(path, expect)
     if not isinstance(model, GraphVAE):
         raise GraphnasError(f"{path} holds a {type(model).__name__}, which is no VAE")
     return model

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from graphnas.checkpoint import write_text
-from graphnas.commands.parsing import UsageError, make_parser, parse, print_values, stderr, use_threads
+from graphnas.commands.parsing import UsageError, make_parser, parse, print_values, stderr, use_threads, write_json
 from graphnas.models import GraphVAE
 from graphnas.plot import grid_of_architectures, latent_map, learning_curves, reconstruction_grid
 from graphnas.train.config import DataConfig, FitConfig, VAEConfig
@@ -67,7 +67,7 @@ def run(command: str, arguments: Sequence[str]) -> None:
         sizes = EvaluationConfig(num_graphs=1000, prior_points=200, seed=options.seed)
         train, test = data.archs[data.split.train], data.archs[data.split.test]
         values = evaluate_vae(model, train, test, sizes)
-    write_text(out / "evaluation.json", json.dumps(values, indent=1) + "\n")
+    write_json(out / "evaluation.json", values)
     with clock.stage("drawing"):
         figures = draw(model, data, out, options.seed)
     write_text(out / "report.md", report(model, data, values, figures, clock.stages))
@@ -87,7 +87,9 @@ def fresh_folder(folder: Path) -> Path:
 def demo_config(seed: int, device: str, quick: bool) -> VAEConfig:
     """The training run of the demo."""
     steps = QUICK_STEPS if quick else STEPS
-    fit = FitConfig(max_steps=steps, validate_every=max(1, steps // 8), warmup_steps=min(100, steps // 4), seed=seed, device=device)
+    fit = FitConfig(
+        max_steps=steps, validate_every=max(1, steps // 8), warmup_steps=min(100, steps // 4), seed=seed, device=device
+    )
     if quick:
         fit.batch_size = 32
         return VAEConfig("svge", {"node_dim": 32, "latent_dim": 8}, DataConfig(space="toy"), fit)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from graphnas.checkpoint import write_text
-from graphnas.commands.parsing import make_parser, parse, print_values, stderr, use_threads
+from graphnas.checkpoint import make_folder
+from graphnas.commands.parsing import make_parser, parse, print_values, stderr, use_threads, write_json
 from graphnas.errors import GraphnasError
 from graphnas.train.data import prepare
 from graphnas.train.evaluate import EvaluationConfig, evaluate_vae
@@ -43,9 +42,9 @@ def run(command: str, arguments: Sequence[str]) -> None:
     sizes = EvaluationConfig(**{name: options[name] for name in EvaluationConfig.__dataclass_fields__})
     if options.quick:
         sizes.num_graphs, sizes.prior_points = min(200, sizes.num_graphs), min(100, sizes.prior_points)
+    target = make_folder(Path(options.out or folder)) / f"evaluation-{options.part}.json"
     begin = time.monotonic()
     values = evaluate_vae(model, data.archs[data.split.train], data.archs[getattr(data.split, options.part)], sizes)
     stderr(f"{time.monotonic() - begin:.1f} s")
-    target = Path(options.out or folder) / f"evaluation-{options.part}.json"
-    write_text(target, json.dumps({"part": options.part, "sizes": vars(sizes), "values": values}, indent=1) + "\n")
     print_values(values)
+    write_json(target, {"part": options.part, "sizes": vars(sizes), "values": values})

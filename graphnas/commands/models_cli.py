@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from graphnas.commands.parsing import make_parser, parse, print_table, print_values
+from graphnas.commands.parsing import UsageError, make_parser, parse, print_table, print_values
 from graphnas.models import create_model, list_models, model_info
 
 
@@ -16,6 +16,8 @@ def run(command: str, arguments: Sequence[str]) -> None:
         parser.add_argument("--kind", type=str, help="only this kind, such as vae")
         options = parse(parser, arguments)
         names = list_models(options.pattern, kind=options.kind)
+        if not names:
+            raise UsageError(f"no model of the zoo matches {options.pattern!r}, kind {options.kind or 'any'}")
         print_table([{key: model_info(name)[key] for key in ("name", "kind", "summary")} for name in names])
         return
     parser = make_parser(command, "What a model is: its options with the paper's values, and its size on a space.")
@@ -24,5 +26,8 @@ def run(command: str, arguments: Sequence[str]) -> None:
     options = parse(parser, arguments)
     info = model_info(options.name)
     size = create_model(options.name, options.space).num_parameters
-    print_values({key: info[key] for key in ("name", "kind", "summary", "module")} | {f"parameters on {options.space}": f"{size:,}"})
+    print_values(
+        {key: info[key] for key in ("name", "kind", "summary", "module")}
+        | {f"parameters on {options.space}": f"{size:,}"}
+    )
     print_values({f"  {key}": value for key, value in info["config"].items()})

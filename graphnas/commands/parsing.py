@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+from argparse import RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace, set_parsing_settings
 
+from graphnas.checkpoint import write_text
 from graphnas.errors import GraphnasError, UnknownName
 
 RECIPES = Path(__file__).resolve().parents[1]
 
+set_parsing_settings(docstring_parse_attribute_docstrings=True)  # the help of a field is the text below it
+
 
 class UsageError(GraphnasError):
     """Bad options on the command line."""
+
+
+class HelpFormatter(RawDescriptionHelpFormatter, DefaultHelpFormatter):
+    """Help with the line breaks of the description as written."""
 
 
 class CommandParser(ArgumentParser):
@@ -24,12 +33,14 @@ class CommandParser(ArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> Any:
         lines = [line.strip() for line in message.splitlines() if line.strip()]
-        raise UsageError(f"{'; '.join(lines)} (see `graphnas {self.prog.removeprefix('graphnas ')} --help`)") from ex
+        raise UsageError(
+            f"{'; '.join(lines).replace(':; ', ': ')} (see `graphnas {self.prog.removeprefix('graphnas ')} --help`)"
+        ) from ex
 
 
 def make_parser(command: str, description: str) -> CommandParser:
     """The parser of one command."""
-    return CommandParser(prog=f"graphnas {command}", description=description, exit_on_error=True)
+    return CommandParser(prog=f"graphnas {command}", description=description, formatter_class=HelpFormatter)
 
 
 def parse(parser: ArgumentParser, arguments: Sequence[str]) -> Namespace:
@@ -82,8 +93,20 @@ def show(value: Any) -> str:
     return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
+def write_json(path: Path, content: dict[str, Any]) -> Path:
+    """A result as JSON, in which what is undefined (NaN) is null."""
+    plain = json.loads(json.dumps(content), parse_constant=lambda name: None)
+    return write_text(path, json.dumps(plain, indent=1) + "\n")
+
+
 def use_threads(threads: int | None) -> None:
-    """Limit torch to that many threads."""
+    """Limit torch to that many threads.
+
+    Raises:
+        UsageError: fewer than one.
+    """
+    if threads is not None and threads < 1:
+        raise UsageError(f"--threads must be at least 1 (got {threads})")
     if threads is not None:
         import torch
 

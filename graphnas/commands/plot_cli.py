@@ -11,7 +11,11 @@ from graphnas.spaces import get_space
 
 def run(command: str, arguments: Sequence[str]) -> None:
     """Draw, then print the path written."""
-    print({"plot latent": latent, "plot architectures": architectures, "plot reconstructions": reconstructions}[command](arguments))
+    print(
+        {"plot latent": latent, "plot architectures": architectures, "plot reconstructions": reconstructions}[command](
+            arguments
+        )
+    )
 
 
 def latent(arguments: Sequence[str]) -> Path:
@@ -19,7 +23,9 @@ def latent(arguments: Sequence[str]) -> Path:
     parser = make_parser("plot latent", "2-D map (principal components) of the codes of a run's training graphs.")
     parser.add_argument("folder", metavar="RUN", help="run folder of `graphnas train vae`")
     parser.add_argument("--out", type=str, help="image to write (default RUN/latent.png)")
-    parser.add_argument("--colour", choices=["params", "flops", "labels", "density"], default="params", help="what colours a point")
+    parser.add_argument(
+        "--colour", choices=["params", "flops", "labels", "density"], default="params", help="what colours a point"
+    )
     parser.add_argument("--num_graphs", type=int, default=20_000, help="architectures drawn at random")
     parser.add_argument("--seed", type=int, default=0, help="of that draw")
     options = parse(parser, arguments)
@@ -63,7 +69,9 @@ def architectures(arguments: Sequence[str]) -> Path:
 
 def reconstructions(arguments: Sequence[str]) -> Path:
     """Held-out architectures beside their reconstructions."""
-    parser = make_parser("plot reconstructions", "Held-out architectures beside the most probable decode of their codes.")
+    parser = make_parser(
+        "plot reconstructions", "Held-out architectures beside the most probable decode of their codes."
+    )
     parser.add_argument("folder", metavar="RUN", help="run folder of `graphnas train vae`")
     parser.add_argument("--out", type=str, help="image to write (default RUN/reconstructions.png)")
     parser.add_argument("--count", type=int, default=9, help="how many")

@@ -17,13 +17,19 @@ from graphnas.commands.parsing import (
     stderr,
     use_threads,
 )
-from graphnas.train.config import VAEConfig
+from graphnas.models import model_info
+from graphnas.train.config import DataConfig, FitConfig, VAEConfig
+from graphnas.train.run_folder import is_main_process
 from graphnas.train.vae import read_vae_config, train_vae
 
 DESCRIPTION = """Train a graph VAE on a search space. Everything about the run lies in --out: config.yaml, metrics.jsonl,
 TensorBoard events, best.safetensors (chosen on validation), last.safetensors and last.ckpt to resume from.
 Example: graphnas train vae --model svge --space nb101 --out runs/svge
 Several processes: torchrun --nproc-per-node 2 -m graphnas train vae ..."""
+
+
+QUICK = ["--data.num_graphs=1000", "--fit.max_steps=50", "--fit.validate_every=25", "--fit.warmup_steps=5"]
+QUICK_MODEL = {"node_dim": 32, "hidden_dim": 32, "latent_dim": 8}
 
 
 def make_train_parser() -> CommandParser:
@@ -44,8 +50,8 @@ def make_train_parser() -> CommandParser:
 
 
 def read_options(arguments: Sequence[str]) -> Namespace:
-    """Parsed options with a recipe, if any, underneath them."""
-    words = list(arguments)
+    """Parsed options; underneath them what `--quick` stands for, and under that a recipe."""
+    words = [*QUICK, *arguments] if "--quick" in arguments else list(arguments)
     parser = make_train_parser()
     for place, word in enumerate(words):
         name, _, value = word.partition("=")
@@ -59,36 +65,43 @@ def read_options(arguments: Sequence[str]) -> Namespace:
 def to_config(options: Namespace) -> VAEConfig:
     """The run's config from parsed options."""
     content = options.as_dict()
-    for short, (group, name) in {"space": ("data", "space"), "seed": ("fit", "seed"), "device": ("fit", "device")}.items():
+    for short, (group, name) in {
+        "space": ("data", "space"),
+        "seed": ("fit", "seed"),
+        "device": ("fit", "device"),
+    }.items():
         if content[short] is not None:
             content[group][name] = content[short]
     if content["quick"]:
-        content["data"]["num_graphs"] = content["data"]["num_graphs"] or 1000
-        content["fit"] |= {"max_steps": 50, "validate_every": 25, "warmup_steps": 5}
-        content["model_args"] = {"node_dim": 32, "latent_dim": 8, **content["model_args"]}
-    from graphnas.train.config import DataConfig, FitConfig
-
-    try:
-        return VAEConfig(
-            content["model"], content["model_args"], DataConfig(**content["data"]), FitConfig(**content["fit"])
-        )
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+        known = model_info(content["model"])["config"]
+        narrow = {name: size for name, size in QUICK_MODEL.items() if name in known}
+        content["model_args"] = narrow | content["model_args"]
+    return VAEConfig(
+        content["model"], content["model_args"], DataConfig(**content["data"]), FitConfig(**content["fit"])
+    )
 
 
 def run(command: str, arguments: Sequence[str]) -> None:
     """Train, then print the last records."""
     options = read_options(arguments)
     use_threads(options.threads)
-    if options.resume:
-        others = [word for word in arguments if word.startswith("--") and word.split("=")[0] not in ("--resume", "--quiet", "--threads")]
+    if options.resume is not None:
+        others = [
+            word
+            for word in arguments
+            if word.startswith("--") and word.split("=")[0] not in ("--resume", "--quiet", "--threads")
+        ]
         if others:
             raise UsageError(f"--resume takes the options of the run it goes on with, not {', '.join(others)}")
         config, out = read_vae_config(Path(options.resume)), Path(options.resume)
     else:
         config = to_config(options)
         out = Path(options.out or f"runs/vae-{config.model}-{config.data.space}-{config.fit.seed}")
-    result = train_vae(config, out, resume=bool(options.resume), progress=not options.quiet)
+    result = train_vae(config, out, resume=options.resume is not None, progress=not options.quiet)
+    if not is_main_process():
+        return
     stderr(f"run folder: {out}")
-    keys = [key for key in result.records[-1] if key == "step" or key.startswith("validation/")] if result.records else []
+    keys = (
+        [key for key in result.records[-1] if key == "step" or key.startswith("validation/")] if result.records else []
+    )
     print_table([{key.removeprefix("validation/"): record[key] for key in keys} for record in result.records[-5:]])

@@ -98,7 +98,7 @@ def _principal_components(codes: ArrayLike | Tensor) -> tuple[NDArray[np.float64
 def learning_curves(
     records: Iterable[Mapping[str, Any]],
     path: Path | str,
-    x: str = "epoch",
+    x: str = "step",
     metrics: Sequence[str] | None = None,
     title: str | None = None,
 ) -> Path:

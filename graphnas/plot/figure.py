@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from graphnas.checkpoint import write_atomically
 from graphnas.errors import InvalidValues
 
 if TYPE_CHECKING:
@@ -45,23 +45,18 @@ def style(ax: Axes, x_label: str, y_label: str) -> None:
 
 
 def save(figure: Figure, path: Path | str) -> Path:
-    """Writes next to the target and renames, so that no half file is ever seen.
+    """Writes the file whole or not at all.
 
     Raises:
         InvalidValues: a suffix that is no format matplotlib writes.
+        GraphnasError: the file could not be written.
     """
     target = Path(path)
     kinds = sorted(figure.canvas.get_supported_filetypes())
-    if target.suffix[1:].lower() not in kinds:
+    kind = target.suffix[1:].lower()
+    if kind not in kinds:
         raise InvalidValues(f"expected a file name that ends in one of {', '.join(kinds)} (got {target.name!r})")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        figure.savefig(draft, format=target.suffix[1:].lower(), dpi=DPI)
-        draft.replace(target)
-    finally:
-        draft.unlink(missing_ok=True)
-    return target
+    return write_atomically(target, lambda draft: figure.savefig(draft, format=kind, dpi=DPI))
 
 
 def vector(values: ArrayLike | Tensor, length: int | None = None) -> NDArray[Any]:

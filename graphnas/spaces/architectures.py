@@ -137,7 +137,7 @@ class Architectures:
     def index_keys(self) -> list[bytes]:
         """One byte string per row, equal exactly for index-wise equal graphs (of batches of any padding)."""
         rows = self.clean().to("cpu")
-        keys = []
+        keys: list[tuple[int, bytes]] = []
         for size in rows.num_nodes.unique().tolist():  # a handful of sizes, not a loop over graphs
             pick = (rows.num_nodes == size).nonzero().flatten()
             flat = torch.cat([rows.ops[pick, :size], rows.adj[pick, :size, :size].flatten(1).to(torch.uint8)], 1)

@@ -84,7 +84,9 @@ class SearchSpace(ABC):
         for rule in self.rules(archs):
             if not bool(rule.holds.all()):
                 row = int((~rule.holds).nonzero()[0])
-                raise InvalidArchitecture(f"row {row} is not in {self.name}: expected {rule.text} (got {rule.value(row)})")
+                raise InvalidArchitecture(
+                    f"row {row} is not in {self.name}: expected {rule.text} (got {rule.value(row)})"
+                )
         return archs
 
     # -- members ------------------------------------------------------------------------------------------------
@@ -150,7 +152,9 @@ class SearchSpace(ABC):
             InvalidArchitecture: with the list of operations of the space.
         """
         if op not in self.vocabulary[2:]:
-            raise InvalidArchitecture(f"unknown operation {op!r} in {self.name}: expected one of {', '.join(self.vocabulary[2:])}")
+            raise InvalidArchitecture(
+                f"unknown operation {op!r} in {self.name}: expected one of {', '.join(self.vocabulary[2:])}"
+            )
         return self.vocabulary.index(op)
 
     # -- price --------------------------------------------------------------------------------------------------

@@ -104,8 +104,8 @@ class DagSpace(SearchSpace):
     def neighbors(self, arch: Architectures) -> Architectures:
         """All classes one edit away from a batch of one, each once, itself left out.
 
-        Edits are: toggle an edge and prune, change an operation, add a vertex with one edge in and one out. (Pruning
-        lets the first of them remove vertices; only the last adds any.)
+        Edits are: toggle an edge and prune, which may remove vertices; change an operation; add a vertex with one edge
+        in and one out, either beside or instead of an edge between the same two.
         """
         if len(arch) != 1:
             raise InvalidArchitecture(f"neighbors() takes a batch of one architecture (got {len(arch)})")
@@ -133,8 +133,10 @@ class DagSpace(SearchSpace):
             vertex, op = torch.cartesian_prod(torch.arange(1, size - 1, device=device), ops).T
             found.append(dag_edits.change_op(copies(len(op)), vertex, op))
         if size < self.max_nodes:
-            pair, op = torch.cartesian_prod(torch.arange(pairs.shape[1], device=device), ops).T
-            found.append(dag_edits.insert_vertex(copies(len(op)), pairs[0, pair], pairs[1, pair], op))
+            pair, op, split = torch.cartesian_prod(
+                torch.arange(pairs.shape[1], device=device), ops, torch.arange(2, device=device)
+            ).T
+            found.append(dag_edits.insert_vertex(copies(len(op)), pairs[0, pair], pairs[1, pair], op, split.bool()))
         return found
 
     def mutate(self, archs: Architectures, generator: Generator | None = None) -> Architectures:
@@ -158,18 +160,18 @@ class DagSpace(SearchSpace):
         """One edit of every row, valid or not."""
         size, labels = archs.num_nodes, self.num_labels
         device = generator.device if generator is not None else "cpu"
-        draws = torch.rand(7, len(archs), generator=generator, device=device, dtype=torch.float64).to(archs.device)
+        draws = torch.rand(8, len(archs), generator=generator, device=device, dtype=torch.float64).to(archs.device)
         room = torch.stack([torch.ones_like(size, dtype=torch.bool), size > 2, size < self.max_nodes])
         kind = torch.where(room, draws[:3], -1.0).argmax(0)
         source, target = vertex_pairs(self.max_nodes).to(archs.device)[:, (draws[3] * (size * (size - 1) // 2)).long()]
         vertex = 1 + (draws[4] * (size - 2)).long()
         current = archs.ops.gather(1, vertex[:, None])[:, 0].long() - (OUTPUT + 1)
         other = OUTPUT + 1 + (current + 1 + (draws[5] * (labels - 1)).long()) % labels
-        added = OUTPUT + 1 + (draws[6] * labels).long()
+        added, split = OUTPUT + 1 + (draws[6] * labels).long(), draws[7] < 0.5
         edits: list[Callable[[Tensor], Architectures]] = [
             lambda rows: dag_edits.toggle_edge(archs[rows], source[rows], target[rows]),
             lambda rows: dag_edits.change_op(archs[rows], vertex[rows], other[rows]),
-            lambda rows: dag_edits.insert_vertex(archs[rows], source[rows], target[rows], added[rows]),
+            lambda rows: dag_edits.insert_vertex(archs[rows], source[rows], target[rows], added[rows], split[rows]),
         ]
         by_kind = [(kind == number).nonzero().flatten() for number in range(len(edits))]
         edited = Architectures.concat([edit(rows) for edit, rows in zip(edits, by_kind, strict=True)])

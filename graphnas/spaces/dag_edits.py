@@ -28,10 +28,11 @@ def change_op(archs: Architectures, vertex: Tensor, op: Tensor) -> Architectures
     return Architectures(ops, archs.adj, archs.num_nodes)
 
 
-def insert_vertex(archs: Architectures, source: Tensor, target: Tensor, op: Tensor) -> Architectures:
+def insert_vertex(archs: Architectures, source: Tensor, target: Tensor, op: Tensor, split: Tensor) -> Architectures:
     """Every row with a new vertex that carries `op` and the two edges source -> new -> target (int64 [B] each).
 
-    The new vertex stands right after `source`; rows need a free place, num_nodes < max_nodes.
+    An edge source -> target goes where `split` (bool [B]) says so. The new vertex stands right after `source`; rows
+    need a free place, num_nodes < max_nodes.
     """
     rows = torch.arange(len(archs), device=archs.device)
     place = torch.arange(archs.max_nodes, device=archs.device).expand(len(archs), -1)
@@ -46,6 +47,7 @@ def insert_vertex(archs: Architectures, source: Tensor, target: Tensor, op: Tens
     adj[rows, :, new] = False
     adj[rows, source, new] = True
     adj[rows, new, target + 1] = True
+    adj[rows, source, target + 1] &= ~split
     return Architectures(ops, adj, archs.num_nodes + 1)
 
 

@@ -25,7 +25,7 @@ class NB101(DagSpace):
     >>> space = get_space("nb101")
     >>> cell = space.build([[0, 1, 1], [0, 0, 1], [0, 0, 0]], ["input", "conv3x3-bn-relu", "output"])
     >>> space.format(cell), space.cost(cell)["params"].tolist()
-    (['011/001/000:conv3x3-bn-relu'], [21229066])
+    (['011/001/000:conv3x3-bn-relu'], [11051402])
     """
 
     name: ClassVar[str] = "nb101"

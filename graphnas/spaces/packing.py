@@ -19,8 +19,8 @@ _CHUNK = 4096  # rows unpacked at once, so that they stay in the cache of the pr
 class Packed(NamedTuple):
     """B architectures of width N on the CPU, 11 bytes each where N = 7.
 
-    The possible edge u -> v is bit u + v (v - 1) / 2 of a row of `edges`, lowest bit of the first byte first: the order of
-    the official NAS-Bench-101 enumeration, and one in which a wider padding only appends zero bits.
+    The possible edge u -> v is bit u + v (v - 1) / 2 of a row of `edges`, lowest bit of the first byte first: the order
+    of the official NAS-Bench-101 enumeration, and one in which a wider padding only appends zero bits.
 
     Args:
         ops: uint8 [B, N].
@@ -55,7 +55,9 @@ def pack(archs: Architectures) -> Packed:
     bits = np.take(flat, _edge_cells(real.max_nodes), axis=1)
     if np.count_nonzero(bits) != np.count_nonzero(flat):
         row = int(torch.tril(real.adj).flatten(1).any(1).nonzero()[0])
-        raise InvalidArchitecture(f"row {row} has an edge from a higher to a lower index and cannot be packed (got {real.describe(row)})")
+        raise InvalidArchitecture(
+            f"row {row} has an edge from a higher to a lower index and cannot be packed (got {real.describe(row)})"
+        )
     edges = torch.from_numpy(np.packbits(bits, axis=1, bitorder="little"))
     return Packed(real.ops.contiguous(), edges, real.num_nodes.to(torch.uint8))
 
@@ -71,7 +73,9 @@ def unpack(packed: Packed) -> Architectures:
     for name, shape in wanted.items():
         tensor = getattr(packed, name)
         if tensor.dtype != torch.uint8 or tensor.shape != shape:
-            raise InvalidArchitecture(f"{name} must be uint8 of shape {list(shape)} (got {tensor.dtype} of shape {list(tensor.shape)})")
+            raise InvalidArchitecture(
+                f"{name} must be uint8 of shape {list(shape)} (got {tensor.dtype} of shape {list(tensor.shape)})"
+            )
     adj = np.zeros((size, width, width), dtype=np.bool_)
     for start in range(0, size, _CHUNK):
         rows = slice(start, start + _CHUNK)
@@ -94,9 +98,13 @@ def unpack_codes(codes: Tensor, ops: Tensor, num_nodes: Tensor) -> Architectures
     """
     width, bits = ops.shape[-1], _num_bits(ops.shape[-1])
     if codes.dtype not in (torch.int32, torch.int64) or bits >= 8 * codes.itemsize:
-        raise InvalidArchitecture(f"{width} vertices need a signed integer of more than {bits} bits per graph (got {codes.dtype})")
+        raise InvalidArchitecture(
+            f"{width} vertices need a signed integer of more than {bits} bits per graph (got {codes.dtype})"
+        )
     if len(codes) and (int(codes.min()) < 0 or int(codes.max()) >= 1 << bits):
-        raise InvalidArchitecture(f"edge codes of {width} vertices lie in 0..{(1 << bits) - 1} (got {int(codes.min())}..{int(codes.max())})")
+        raise InvalidArchitecture(
+            f"edge codes of {width} vertices lie in 0..{(1 << bits) - 1} (got {int(codes.min())}..{int(codes.max())})"
+        )
     little = codes.cpu().numpy().astype(f"<i{codes.itemsize}", copy=False)
     rows = np.ascontiguousarray(little).view(np.uint8).reshape(len(codes), codes.itemsize)
     edges = torch.from_numpy(rows[:, : -(-bits // 8)].copy())
@@ -104,7 +112,7 @@ def unpack_codes(codes: Tensor, ops: Tensor, num_nodes: Tensor) -> Architectures
 
 
 def digest(archs: Architectures) -> str:
-    """SHA-256 of a batch: equal for index-wise equal graphs in the same order, whatever the padding and the platform."""
+    """SHA-256 of a batch: equal for index-wise equal graphs in the same order, on every platform and in any padding."""
     width = int(archs.num_nodes.max()) if len(archs) else 1
     total = sha256(f"{len(archs)} graphs of {width}".encode())
     for tensor in pack(archs.widen(width)):

@@ -22,7 +22,9 @@ def _labels(y: Tensor | None, size: int, device: torch.device) -> Tensor | None:
         return None
     y = torch.as_tensor(y)
     if y.dim() == 0 or len(y) != size:
-        raise InvalidArchitecture(f"y must hold one entry per graph, [{size}] or [{size}, targets] (got shape {list(y.shape)})")
+        raise InvalidArchitecture(
+            f"y must hold one entry per graph, [{size}] or [{size}, targets] (got shape {list(y.shape)})"
+        )
     return y.to(device=device, dtype=torch.float32)
 
 
@@ -34,7 +36,9 @@ def node_features(archs: Architectures, num_ops: int) -> Tensor:
     """
     types = archs.ops[archs.node_mask].long()
     if len(types) and int(types.max()) >= num_ops:
-        raise InvalidArchitecture(f"types lie in 0..{num_ops - 1} (got {int(types.max())}): is num_ops that of another space?")
+        raise InvalidArchitecture(
+            f"types lie in 0..{num_ops - 1} (got {int(types.max())}): is num_ops that of another space?"
+        )
     return torch.eye(num_ops, device=archs.device)[types]
 
 
@@ -77,7 +81,8 @@ def to_collated(archs: Architectures, num_ops: int, y: Tensor | None = None) -> 
 
 
 def to_data(archs: Architectures, num_ops: int, y: Tensor | None = None) -> list[Data]:
-    """One PyG `Data` per graph: x, edge_index and, where given, y as :func:`to_batch` describes them; y is [1] or [1, targets].
+    """One PyG `Data` per graph: x, edge_index and, where given, y as :func:`to_batch` describes them; y is [1] or [1,
+    targets].
 
     The objects are views into common tensors; for training use :func:`to_batch`.
     """
@@ -90,8 +95,8 @@ def to_data(archs: Architectures, num_ops: int, y: Tensor | None = None) -> list
 def from_data(data: Data | Batch | Sequence[Data]) -> Architectures:
     """Architectures from one `Data` (a batch of one), a `Batch` or several `Data`; inverse of `to_data` and `to_batch`.
 
-    `x` must be one-hot, and edges go from a lower to a higher index; other attributes are not read. The width is that of the
-    largest graph.
+    `x` must be one-hot, and edges go from a lower to a higher index; other attributes are not read. The width is that
+    of the largest graph.
 
     Raises:
         InvalidArchitecture: missing or malformed attributes, edges between graphs, repeated or backward edges.
@@ -103,13 +108,17 @@ def from_data(data: Data | Batch | Sequence[Data]) -> Architectures:
     if not items:
         return Architectures.empty(1)
     if any(isinstance(item, Batch) for item in items):
-        raise InvalidArchitecture("expected a list of Data (got one with a Batch in it): convert each and use Architectures.concat")
+        raise InvalidArchitecture(
+            "expected a list of Data (got one with a Batch in it): convert each and use Architectures.concat"
+        )
     parts = [_parts(item, row) for row, item in enumerate(items)]
     x, edges = torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts], 1)
     sizes = torch.tensor([len(part[0]) for part in parts], device=x.device)
     num_edges = torch.tensor([part[1].shape[1] for part in parts], device=x.device)
     if bool(((edges < 0) | (edges >= sizes.repeat_interleave(num_edges))).any()):
-        raise InvalidArchitecture(f"edge_index of a graph must name its own vertices (got {edges.min()}..{edges.max()})")
+        raise InvalidArchitecture(
+            f"edge_index of a graph must name its own vertices (got {edges.min()}..{edges.max()})"
+        )
     offset = (sizes.cumsum(0) - sizes).repeat_interleave(num_edges)
     return _from_union(x, edges + offset, sizes)
 
@@ -133,7 +142,9 @@ def _from_union(x: Tensor, edge_index: Tensor, sizes: Tensor) -> Architectures:
         vertex = int(bad.nonzero()[0])
         raise InvalidArchitecture(f"x must be one-hot in every row (got {x[vertex].tolist()} in row {vertex})")
     if bool(((edge_index < 0) | (edge_index >= len(x))).any()):
-        raise InvalidArchitecture(f"edge_index must name the {len(x)} vertices there are (got {edge_index.min()}..{edge_index.max()})")
+        raise InvalidArchitecture(
+            f"edge_index must name the {len(x)} vertices there are (got {edge_index.min()}..{edge_index.max()})"
+        )
     graph = torch.repeat_interleave(sizes)
     local = torch.arange(len(x), device=x.device) - (sizes.cumsum(0) - sizes)[graph]
     rows, (source, target) = graph[edge_index[0]], local[edge_index]
@@ -141,8 +152,8 @@ def _from_union(x: Tensor, edge_index: Tensor, sizes: Tensor) -> Architectures:
     if bool(wrong.any()):
         edge = int(wrong.nonzero()[0])
         raise InvalidArchitecture(
-            f"edges must stay in their graph and go from a lower to a higher index (got {edge_index[:, edge].tolist()} in "
-            f"graph {int(rows[edge])}): order vertices topologically first"
+            f"edges must stay in their graph and go from a lower to a higher index (got {edge_index[:, edge].tolist()} "
+            f"in graph {int(rows[edge])}): order vertices topologically first"
         )
     width = max(int(sizes.max()) if len(sizes) else 1, 1)
     ops = torch.zeros(len(sizes), width, dtype=torch.uint8, device=x.device)
@@ -150,5 +161,7 @@ def _from_union(x: Tensor, edge_index: Tensor, sizes: Tensor) -> Architectures:
     adj = torch.zeros(len(sizes), width, width, dtype=torch.bool, device=x.device)
     adj[rows, source, target] = True
     if int(adj.sum()) != edge_index.shape[1]:
-        raise InvalidArchitecture(f"edges must be listed once (got {edge_index.shape[1]} of which {int(adj.sum())} are distinct)")
+        raise InvalidArchitecture(
+            f"edges must be listed once (got {edge_index.shape[1]} of which {int(adj.sum())} are distinct)"
+        )
     return Architectures(ops, adj, sizes.to(torch.int64))

@@ -21,8 +21,10 @@ class Noise:
     """How far repeated runs of the same architecture lie apart.
 
     Attributes:
-        per_architecture: sample standard deviation (n - 1) of every row, float32 [R]; NaN where a row has fewer than two runs.
-        pooled: one standard deviation for all, the square root of the mean variance weighted by n - 1; NaN without repeats.
+        per_architecture: sample standard deviation (n - 1) of every row, float32 [R]; NaN where a row has fewer than
+            two runs.
+        pooled: one standard deviation for all, the square root of the mean variance weighted by n - 1; NaN without
+            repeats.
         repeated: rows that have at least two runs.
     """
 
@@ -35,8 +37,8 @@ class Noise:
 class Table:
     """R architectures with their measured performance.
 
-    A value is addressed by architecture, budget, run and metric. Nothing is averaged on the way in; `query` averages over
-    runs only because it was asked without one, and says so.
+    A value is addressed by architecture, budget, run and metric. Nothing is averaged on the way in; `query` averages
+    over runs only because it was asked without one, and says so.
 
     Args:
         space: the search space of all rows.
@@ -73,7 +75,8 @@ class Table:
         shape = (len(self.architectures), len(self.budgets), len(self.run_ids), len(self.measured))
         if self.values.dtype != torch.float32 or self.values.shape != shape:
             raise CorruptFile(
-                f"values must be float32 of shape {list(shape)} (got {self.values.dtype} of shape {list(self.values.shape)})"
+                f"values must be float32 of shape {list(shape)} "
+                f"(got {self.values.dtype} of shape {list(self.values.shape)})"
             )
         for name, column in [*self.constants.items(), *self.curves.items()]:
             if len(column) != len(self):
@@ -90,7 +93,8 @@ class Table:
 
     def __repr__(self) -> str:
         source = f" of {self.source}" if self.source else ""
-        return f"Table({len(self)} architectures of {self.space.name}, {len(self.metrics)} metrics, budgets {self.budgets}{source})"
+        budgets = "/".join(map(str, self.budgets))
+        return f"Table({len(self)} x {len(self.metrics)} metrics of {self.space.name}, budgets {budgets}{source})"
 
     # -- what there is ------------------------------------------------------------------------------------------
     @cached_property
@@ -111,8 +115,7 @@ class Table:
         """Number of rows that have a metric, per budget."""
         if metric in self.constants:
             return dict.fromkeys(self.budgets, int((~torch.isnan(self.constants[metric])).sum()))
-        there = ~torch.isnan(self.values[..., self._column(metric)]).all(2)
-        return dict(zip(self.budgets, there.sum(0).tolist(), strict=True))
+        return dict(zip(self.budgets, self._counts[:, self._column(metric)].tolist(), strict=True))
 
     # -- asking -------------------------------------------------------------------------------------------------
     def query(self, archs: Architectures, metric: str, budget: int | None = None, run: int | None = None) -> Tensor:
@@ -125,12 +128,12 @@ class Table:
             run: one of `run_ids`; None is the mean over the runs this row has.
 
         Raises:
-            UnknownName: for a metric, budget or run the table does not have, or a budget at which the metric was never measured.
+            UnknownName: for a metric, budget or run the table does not have, or a budget at which the metric was never
+                measured.
         """
-        column = self.column(metric, budget, run)
         rows = self.rows(archs)
-        found = column[rows.clamp_min(0)] if len(self) else column.new_zeros(len(rows))
-        return torch.where(rows < 0, torch.nan, found).to(archs.device)
+        values = self._at(rows.clamp_min(0) if len(self) else rows[:0], metric, budget, run)
+        return torch.where(rows < 0, torch.nan, values if len(self) else torch.nan).to(archs.device)
 
     def rows(self, archs: Architectures) -> Tensor:
         """Row of every architecture, -1 where it is not in the table: int64 [B] on the CPU."""
@@ -138,19 +141,16 @@ class Table:
 
     def column(self, metric: str, budget: int | None = None, run: int | None = None) -> Tensor:
         """The values of all rows, as :meth:`query` gives them: float32 [R]."""
-        if metric in self.constants:
-            return self.constants[metric].float()
-        runs = self.repeats(metric, budget)
-        return _mean_of_present(runs) if run is None else runs[:, self._run(run)].contiguous()
+        return self._at(slice(None), metric, budget, run)
 
     def repeats(self, metric: str, budget: int | None = None) -> Tensor:
         """All runs of a measured metric side by side: float32 [R, runs] in the order of `run_ids`, NaN where absent."""
-        place = self._budget(budget)
-        runs = self.values[:, place, :, self._column(metric)]
-        if len(self) and bool(torch.isnan(runs).all()):
-            filled = [str(epochs) for epochs, rows in self.coverage(metric).items() if rows]
+        place, column = self._budget(budget), self._column(metric)
+        counts = self._counts[:, column].tolist()
+        if len(self) and not counts[place]:
+            filled = [str(epochs) for epochs, rows in zip(self.budgets, counts, strict=True) if rows]
             raise UnknownName(f"budget of {metric!r}", self.budgets[place], filled)
-        return runs
+        return self.values[:, place, :, column]
 
     def curve(self, archs: Architectures, metric: str, budget: int | None = None, run: int | None = None) -> Tensor:
         """Values after every epoch: float32 [B, epochs], NaN where an epoch was not measured.
@@ -181,7 +181,7 @@ class Table:
         return Noise(spread.float(), pooled, int((freedom > 0).sum()))
 
     def optimum(self, metric: str, budget: int | None = None, maximize: bool = True) -> tuple[Architectures, float]:
-        """The row with the best mean over runs, as a batch of one, and its value; `maximize=False` for losses and times."""
+        """The row with the best mean over runs, a batch of one, and its value; `maximize=False` for losses, times."""
         column = self.column(metric, budget)
         if not len(self):
             raise UnknownName("architecture", f"best {metric}", [])
@@ -194,6 +194,18 @@ class Table:
     @cached_property
     def _lookup(self) -> Lookup:
         return Lookup(self.space, self.architectures, self.identity or usual_identity(self.space))
+
+    @cached_property
+    def _counts(self) -> Tensor:
+        """Rows with at least one run: int64 [budgets, measured]."""
+        return (~torch.isnan(self.values)).any(2).sum(0)
+
+    def _at(self, rows: Tensor | slice, metric: str, budget: int | None, run: int | None) -> Tensor:
+        """Values of some rows, averaged over runs only without a run."""
+        if metric in self.constants:
+            return self.constants[metric][rows].float()
+        runs = self.repeats(metric, budget)
+        return _mean_of_present(runs[rows]) if run is None else runs[rows, self._run(run)].contiguous()
 
     def _column(self, metric: str) -> int:
         if metric in self.constants:

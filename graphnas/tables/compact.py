@@ -1,7 +1,7 @@
 """The compact file: a table as one .npz of plain arrays that loads in a fraction of a second.
 
-Loading takes no pickle and writing is atomic. Columns with at most 65,536 different values, such as accuracies counted on
-10,000 images, are stored as 16-bit indices into their values: half the size, and exact.
+Loading takes no pickle and writing is atomic. Columns with at most 65,536 different values, such as accuracies counted
+on 10,000 images, are stored as 16-bit indices into their values: half the size, and exact.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from graphnas.errors import CorruptFile, GraphnasError, SpaceMismatch
 from graphnas.spaces import OUTPUT, Architectures, SearchSpace, get_space
@@ -29,6 +28,7 @@ FORMAT = "graphnas-table"
 VERSION = 1
 FEW_VALUES = 1 << 16
 HEADER = "header"
+DAMAGE = (LookupError, ValueError, TypeError, AttributeError, EOFError, OSError, zipfile.BadZipFile, zlib.error)
 
 
 def is_compact(path: Path) -> bool:
@@ -75,7 +75,7 @@ def load_compact(path: Path, space: SearchSpace | None = None) -> Table:
             return _assemble(found, header, archive.__getitem__)
     except GraphnasError as error:
         raise type(error)(f"{path}: {error}") if isinstance(error, CorruptFile) else error from None
-    except (OSError, KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except DAMAGE as error:
         raise CorruptFile(f"{path}: a damaged table file ({type(error).__name__}: {error})") from error
 
 
@@ -169,7 +169,7 @@ def _narrow(column: NDArray[np.float64]) -> NDArray[Any]:
 
 # -- architectures ----------------------------------------------------------------------------------------------------
 def _op_codes(space: SearchSpace, packed: Packed) -> NDArray[Any]:
-    """Operations of the vertices 1 to N - 1 as digits of one number, or byte by byte where that takes more than 63 bits."""
+    """Operations of the vertices 1 to N - 1 as digits of one number, or one byte each where 63 bits are too few."""
     kinds, ops = space.num_ops - OUTPUT, packed.ops.numpy()[:, 1:]
     if kinds ** ops.shape[1] >= 2**63:
         return ops
@@ -207,4 +207,4 @@ def _write(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
             temporary.unlink(missing_ok=True)
             raise
     temporary.chmod(0o644)
-    os.replace(temporary, path)
+    temporary.replace(path)

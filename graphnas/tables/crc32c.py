@@ -1,7 +1,7 @@
 """CRC-32C (Castagnoli) and its masked form, for one string or for thousands of records at once.
 
-Reflected polynomial 0x82F63B78, initial and final value 0xFFFFFFFF; the mask of the TFRecord format rotates the checksum
-right by 15 bits and adds 0xA282EAD8.
+Reflected polynomial 0x82F63B78, initial and final value 0xFFFFFFFF; the mask of the TFRecord format rotates the
+checksum right by 15 bits and adds 0xA282EAD8.
 """
 
 from __future__ import annotations

@@ -110,10 +110,10 @@ class Lookup:
         archs = archs.to("cpu")
         rows = np.full(len(archs), -1, dtype=np.int64)
         valid = np.flatnonzero(self.space.is_valid(archs).numpy())
-        rows[valid] = self._exact.find(exact_keys(archs[valid], self.space.max_nodes))
+        rows[valid] = self._exact.find(exact_keys(archs[torch.from_numpy(valid)], self.space.max_nodes))
         missing = valid[rows[valid] < 0]
         if self.identity == "isomorphic" and len(missing):
-            rows[missing] = self.classes.find(class_keys(self.space, archs[missing]))
+            rows[missing] = self.classes.find(class_keys(self.space, archs[torch.from_numpy(missing)]))
         return torch.from_numpy(rows)
 
 

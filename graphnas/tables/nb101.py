@@ -1,8 +1,8 @@
-"""NAS-Bench-101: 423,624 cells trained three times for 108 epochs, and in the full file for 4, 12 and 36 epochs as well.
+"""NAS-Bench-101: 423,624 cells trained three times for 108 epochs, in the full file for 4, 12 and 36 epochs too.
 
-Ying et al., ICML 2019, https://arxiv.org/abs/1902.09635; files and format of https://github.com/google-research/nasbench
-(Apache-2.0). A record is one training run: a JSON list of module hash, epochs, adjacency matrix, operations and a protobuf
-message in MIME base64 (a newline after every 76 characters).
+Ying et al., ICML 2019, https://arxiv.org/abs/1902.09635; files and format of
+https://github.com/google-research/nasbench (Apache-2.0). A record is one training run: a JSON list of module hash,
+epochs, adjacency matrix, operations and a protobuf message in MIME base64 (a newline after every 76 characters).
 """
 
 from __future__ import annotations
@@ -38,8 +38,9 @@ HASHES_CHECKED = 1024
 def read_nb101(path: Path, verify: bool = True, progress: Callable[[int, int], None] | None = None) -> Table:
     """Table of nasbench_only108.tfrecord or nasbench_full.tfrecord; rows in the order of their first record.
 
-    Metrics are accuracies as fractions of 10,000 images, `training_seconds` (without evaluation) and `total_seconds`, and the
-    same with the prefix `halfway_` at half the epochs of the same run: not the end of a shorter training, and so not a budget.
+    Metrics are accuracies as fractions of 10,000 images, `training_seconds` (without evaluation) and `total_seconds`,
+    and the same with the prefix `halfway_` at half the epochs of the same run: not the end of a shorter training, and
+    so not a budget.
 
     Args:
         path: the file.
@@ -93,9 +94,11 @@ class _Collector:
             ValueError: fields of other types, or another architecture under a known hash.
         """
         row = self.row_of.get(name)
+        if type(budget) is not int or budget < 1:
+            raise ValueError(f"epochs are a positive integer (got {budget!r})")
         if row is None:
-            if not (isinstance(name, str) and isinstance(budget, int) and isinstance(adjacency, str)):
-                raise ValueError("fields are hash, epochs, adjacency, operations and metrics")
+            if not (isinstance(name, str) and isinstance(adjacency, str) and isinstance(operations, str)):
+                raise ValueError("hash, adjacency and operations are text")
             row = self.row_of[name] = len(self.row_of)
             self.cells.append((intern(adjacency), intern(operations)))
         elif self.cells[row] != (adjacency, operations):
@@ -225,6 +228,6 @@ def _check_hashes(path: Path, table: Table, stored: NDArray[np.bytes_]) -> None:
     if len(wrong):
         place = slice(int(wrong[0]), int(wrong[0]) + 1)
         raise CorruptFile(
-            f"{path}: architecture {int(rows[place])} is stored under the hash {hash_texts(stored[rows.numpy()][place])[0]}, "
-            f"its own is {hash_texts(computed[place])[0]}"
+            f"{path}: architecture {int(rows[place])} is stored under the hash "
+            f"{hash_texts(stored[rows.numpy()][place])[0]}, its own is {hash_texts(computed[place])[0]}"
         )

@@ -1,8 +1,8 @@
 """Files of NAS-Bench-201 and NATS-Bench (topology): the .pth, the .pickle.pbz2, and the folder or tar of one file each.
 
-Dong and Yang, ICLR 2020, https://arxiv.org/abs/2001.00326; Dong et al., TPAMI 2021, https://arxiv.org/abs/2009.00437 (MIT).
-All of them are pickles. None is executed: :mod:`graphnas.tables.pickles` reads them as plain data, and what an architecture
-does not need is dropped as soon as it is complete.
+Dong and Yang, ICLR 2020, https://arxiv.org/abs/2001.00326; Dong et al., TPAMI 2021, https://arxiv.org/abs/2009.00437
+(MIT). All of them are pickles. None is executed: :mod:`graphnas.tables.pickles` reads them as plain data, and what an
+architecture does not need is dropped as soon as it is complete.
 """
 
 from __future__ import annotations
@@ -32,10 +32,11 @@ def read_nb201_file(
 ) -> Table:
     """Table of one file with all architectures: NAS-Bench-201-v1_x.pth or NATS-tss-v1_0.pickle.pbz2.
 
-    Metrics are `<data set>/<set>/accuracy` in percent, `/loss` and `/seconds` (training: the sum over all epochs, sets: one
-    evaluation) at the end of training, `<data set>/latency`, and the constants `<data set>/flop`, `<data set>/params` in
-    millions. Data sets: cifar10-valid is CIFAR-10 trained on half of the training images, the only one with an x-valid
-    accuracy for CIFAR-10; cifar10 is trained on all of them and has ori-test. The `index` is the official one.
+    Metrics are `<data set>/<set>/accuracy` in percent, `/loss` and `/seconds` (training: the sum over all epochs, sets:
+    one evaluation) at the end of training, `<data set>/latency`, and the constants `<data set>/flop`, `<data
+    set>/params` in millions. Data sets: cifar10-valid is CIFAR-10 trained on half of the training images, the only one
+    with an x-valid accuracy for CIFAR-10; cifar10 is trained on all of them and has ori-test. The `index` is the
+    official one.
 
     Args:
         path: the file.
@@ -68,7 +69,11 @@ def read_nb201_file(
 def read_nb201_members(
     path: Path, curves: Sequence[str] = (), partial: bool = False, progress: Progress | None = None
 ) -> Table:
-    """Table of a folder or tar with one file per architecture, as NATS-tss-v1_0-3ffb9-simple; see :func:`read_nb201_file`."""
+    """Table of a folder or tar with one file per architecture (NATS-tss-v1_0-3ffb9-simple).
+
+    Metrics, arguments and errors are those of :func:`read_nb201_file`; progress counts files of a folder, bytes of a
+    tar.
+    """
     trials, official = Trials(path.name, curves), []
     for name, content, done, total in _folder(path) if path.is_dir() else _tar(path):
         entry = _read_root(io.BytesIO(content), f"{path.name}/{name}", None)

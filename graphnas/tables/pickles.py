@@ -1,8 +1,9 @@
 """Plain data out of a pickle without executing it.
 
-A pickle is a program for a stack machine. This reader runs the part of that program that builds numbers, text, containers
-and NumPy scalars. It imports nothing and calls nothing the file names: every name stands in a table below and is answered
-by a constructor written here; any other name, and every instruction that would make an object, ends the reading.
+A pickle is a program for a stack machine. This reader runs the part of that program that builds numbers, text,
+containers and NumPy scalars. It imports nothing and calls nothing the file names: every name stands in a table below
+and is answered by a constructor written here; any other name, and every instruction that would make an object, ends the
+reading.
 
 It reads as a stream. A callback sees each finished dictionary and may empty it, so that a file whose objects would fill
 tens of gigabytes is read in what the callback keeps. Tensors are left out: their place holds None.
@@ -52,21 +53,20 @@ def _encode(text: str, encoding: str) -> bytes:
     return text.encode("latin-1")
 
 
+_STORAGES = ("Float", "Double", "Half", "Long", "Int", "Short", "Char", "Byte", "Bool")
 _CONSTRUCTORS: dict[str, Callable[..., Any]] = {
     "collections.OrderedDict": dict,
     "_codecs.encode": _encode,
     "builtins.set": set,
     "__builtin__.set": set,
+    "__builtin__.bytes": lambda: b"",  # empty bytes in protocol 2
     "numpy.dtype": lambda code, *flags: _DType(code),
     "numpy.core.multiarray.scalar": _scalar,
     "numpy._core.multiarray.scalar": _scalar,
     "torch._utils._rebuild_tensor": lambda *description: None,
     "torch._utils._rebuild_tensor_v2": lambda *description: None,
-} | {
-    f"torch.{kind}Storage": lambda *description: None
-    for kind in ("Float", "Double", "Half", "Long", "Int", "Short", "Char", "Byte", "Bool")
+    **{f"torch.{kind}Storage": lambda *description: None for kind in _STORAGES},
 }
-
 _KNOWN = frozenset(_CONSTRUCTORS.values())
 
 
@@ -176,7 +176,8 @@ class PlainReader:
         """Puts the constructor that answers for a global on the stack."""
         if f"{module}.{name}" not in _CONSTRUCTORS:
             raise UnsafeFile(
-                f"{self.source}: the pickle asks for {module}.{name}, which plain data does not need; nothing of it was executed"
+                f"{self.source}: the pickle asks for {module}.{name}, which plain data does not need; "
+                "nothing of it was executed"
             )
         self.push(_CONSTRUCTORS[f"{module}.{name}"])
 

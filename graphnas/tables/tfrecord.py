@@ -1,7 +1,7 @@
 """TFRecord files without TensorFlow: the framing, read through a memory map and checked.
 
-A record is `uint64 length | uint32 masked crc32c of these 8 bytes | payload | uint32 masked crc32c of the payload`, little
-endian, repeated to the end of the file (https://www.tensorflow.org/tutorials/load_data/tfrecord).
+A record is `uint64 length | uint32 masked crc32c of these 8 bytes | payload | uint32 masked crc32c of the payload`,
+little endian, repeated to the end of the file (https://www.tensorflow.org/tutorials/load_data/tfrecord).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The results of NAS-Bench-201 and NATS-Bench (topology), gathered one training run after the other.
 
-Both name every run by data set and seed and store it as a dictionary (the state of `ResultsCount`); an architecture holds
-its runs in `all_results` (the state of `ArchResults`). The budget of a run is the number of epochs it says itself, whatever
-the file calls its group: "less" and "full" in NAS-Bench-201, "12" and "200" in NATS-Bench.
+Both name every run by data set and seed and store it as a dictionary (the state of `ResultsCount`); an architecture
+holds its runs in `all_results` (the state of `ArchResults`). The budget of a run is the number of epochs it says
+itself, whatever the file calls its group: "less" and "full" in NAS-Bench-201, "12" and "200" in NATS-Bench.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ class Trials:
 
     Args:
         source: name of the file, for messages and the table.
-        curves: patterns of accuracy and loss metrics whose value after every epoch is kept, such as "cifar10*/x-valid/accuracy".
+        curves: patterns of accuracy and loss metrics whose value after every epoch is kept, such as
+            "cifar10*/x-valid/accuracy".
     """
 
     def __init__(self, source: str, curves: Sequence[str] = ()) -> None:
@@ -113,7 +114,8 @@ class Trials:
         indices = np.array(sorted(self.strings))
         budgets = sorted({budget for _, budget, _ in self.columns})
         seeds = sorted({seed for _, _, seed in self.columns})
-        measured, counted = [], []
+        measured: list[str] = []
+        counted: list[str] = []
         for metric in sorted({metric for metric, _, _ in self.columns}):
             (counted if metric.endswith(("/flop", "/params")) else measured).append(metric)
         values = np.full((len(measured), len(indices), len(budgets), len(seeds)), np.nan, dtype=np.float32)
@@ -146,7 +148,8 @@ class Trials:
         wanted = len(official) or size
         if not self.strings or (len(self.strings) != wanted and not partial):
             raise CorruptFile(
-                f"{self.source}: {len(self.strings)} of {wanted} architectures are there: get the rest, or pass partial=True"
+                f"{self.source}: {len(self.strings)} of {wanted} architectures are there: "
+                "get the rest, or pass partial=True"
             )
 
     def _count(
@@ -154,8 +157,8 @@ class Trials:
     ) -> NDArray[np.float64]:
         """FLOPs or parameters of every architecture, float64 [R]: of the longest training that has them.
 
-        Where the runs of one training disagree, which happens in the official files, the run with seed 888 counts, as in
-        the official package.
+        Where the runs of one training disagree, which happens in the official files, the run with seed 888 counts, as
+        in the official package.
         """
         result = np.full(len(indices), np.nan)
         for budget in budgets:

@@ -1,7 +1,8 @@
 """The metrics message of NAS-Bench-101, decoded from its protobuf bytes without protobuf.
 
     ModelMetrics    1 repeated EvaluationData | 2 int32 trainable_parameters | 3 double total_time
-    EvaluationData  1 double current_epoch | 2 double training_time | 3 double train_accuracy | 4 double validation_accuracy
+    EvaluationData  1 double current_epoch | 2 double training_time | 3 double train_accuracy | 4 double
+    validation_accuracy
                     5 double test_accuracy | 6 string checkpoint_path
 
 Nearly all messages have one layout: three evaluations of five doubles, then the other two fields. Those are decoded

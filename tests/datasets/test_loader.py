@@ -11,7 +11,7 @@ from graphnas.spaces import Architectures
 
 
 def rows(loader: ArchitectureLoader, epoch: int = 0, start: int = 0) -> list[list[int]]:
-    return [batch.index.tolist() for batch in loader.iterate(epoch, start)]
+    return [batch.rows.tolist() for batch in loader.iterate(epoch, start)]
 
 
 def test_a_pass_gives_every_graph_once_with_its_label(random_cells: Architectures) -> None:
@@ -19,10 +19,10 @@ def test_a_pass_gives_every_graph_once_with_its_label(random_cells: Architecture
     loader = ArchitectureLoader(random_cells, y, batch_size=96)
     seen = []
     for batch in loader:
-        assert batch.archs == random_cells[batch.index]
+        assert batch.archs == random_cells[batch.rows]
         assert batch.y is not None
-        assert torch.equal(batch.y, y[batch.index])
-        seen.append(batch.index)
+        assert torch.equal(batch.y, y[batch.rows])
+        seen.append(batch.rows)
     assert [len(part) for part in seen] == [96] * 10 + [40]
     assert len(loader) == 11
     assert torch.cat(seen).sort().values.tolist() == list(range(1000))
@@ -32,7 +32,9 @@ def test_order_depends_on_seed_and_epoch_only(random_cells: Architectures) -> No
     first = rows(ArchitectureLoader(random_cells, seed=4), epoch=2)
     torch.manual_seed(99)
     assert rows(ArchitectureLoader(random_cells, seed=4), epoch=2) == first
-    others = [rows(ArchitectureLoader(random_cells, seed=seed), epoch) for seed, epoch in ((4, 3), (5, 2), (2, 4), (6, 0))]
+    others = [
+        rows(ArchitectureLoader(random_cells, seed=seed), epoch) for seed, epoch in ((4, 3), (5, 2), (2, 4), (6, 0))
+    ]
     assert all(other != first for other in others)
     assert len({str(other) for other in others}) == 4
 
@@ -48,10 +50,10 @@ def test_without_shuffling_the_order_is_given(random_cells: Architectures) -> No
 
 def test_set_epoch_moves_the_plain_loop(random_cells: Architectures) -> None:
     loader = ArchitectureLoader(random_cells, batch_size=300)
-    plain = [batch.index.tolist() for batch in loader]
+    plain = [batch.rows.tolist() for batch in loader]
     assert plain == rows(loader, epoch=0)
     loader.set_epoch(7)
-    assert [batch.index.tolist() for batch in loader] == rows(loader, epoch=7) != plain
+    assert [batch.rows.tolist() for batch in loader] == rows(loader, epoch=7) != plain
 
 
 @pytest.mark.parametrize("start", [0, 1, 5, 8])
@@ -61,7 +63,7 @@ def test_resuming_gives_what_was_left(random_cells: Architectures, start: int) -
     whole, rest = list(loader.iterate(6))[start:], list(loader.iterate(6, start))
     assert len(whole) == len(rest) == len(loader) - start
     for a, b in zip(whole, rest, strict=True):
-        assert torch.equal(a.index, b.index)
+        assert torch.equal(a.rows, b.rows)
         assert torch.equal(a.y, b.y)
         assert torch.equal(a.archs.adj, b.archs.adj)
     with pytest.raises(ValueError, match="one of the 8 batches"):
@@ -95,14 +97,17 @@ def test_shards_are_disjoint_complete_and_equally_long(
 
 def test_ranks_together_take_the_steps_of_one_process(random_cells: Architectures) -> None:
     one = rows(ArchitectureLoader(random_cells[:960], batch_size=64, seed=9))
-    ranks = [rows(ArchitectureLoader(random_cells[:960], batch_size=16, seed=9, rank=r, world_size=4)) for r in range(4)]
+    ranks = [
+        rows(ArchitectureLoader(random_cells[:960], batch_size=16, seed=9, rank=r, world_size=4)) for r in range(4)
+    ]
     for step, batch in enumerate(one):
         assert sorted(batch) == sorted(row for rank in ranks for row in rank[step])
 
 
 def test_dropping_with_ranks_keeps_full_batches(random_cells: Architectures) -> None:
     ranks = [
-        rows(ArchitectureLoader(random_cells, batch_size=48, drop_last=True, rank=rank, world_size=3)) for rank in range(3)
+        rows(ArchitectureLoader(random_cells, batch_size=48, drop_last=True, rank=rank, world_size=3))
+        for rank in range(3)
     ]
     assert all([len(part) for part in rank] == [48] * 6 for rank in ranks)
     seen = [row for rank in ranks for part in rank for row in part]
@@ -115,7 +120,7 @@ def test_pyg_batches_are_those_of_pyg(random_cells: Architectures) -> None:
     items = random_cells.to_data(5, y)
     batches = list(loader.batches_as_pyg(5, epoch=2))
     for batch, dense in zip(batches, loader.iterate(2), strict=True):
-        theirs = Batch.from_data_list([items[row] for row in dense.index.tolist()])
+        theirs = Batch.from_data_list([items[row] for row in dense.rows.tolist()])
         assert all(torch.equal(batch[key], theirs[key]) for key in ("x", "edge_index", "y", "batch", "ptr"))
         assert batch.num_graphs == theirs.num_graphs
     assert torch.equal(next(loader.batches_as_pyg(5, epoch=2, start=3)).x, batches[3].x)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -86,7 +88,7 @@ def test_counts_are_exact_and_nested(cells: Architectures) -> None:
         assert classes_apart(space, cells, one)
         assert torch.equal(one.test, made[0].test)
         assert torch.equal(one.validation, made[0].validation)
-    for small, large in zip(made, made[1:], strict=False):
+    for small, large in pairwise(made):
         assert parts(small)[0] < parts(large)[0]
 
 
@@ -112,6 +114,7 @@ def test_parts_may_be_empty_or_leave_rows_out(cells: Architectures) -> None:
         ({"fractions": (0.0, 0.0, 0.0)}, "at most 1 together"),
         ({"counts": (15000, 600, 600)}, "at most 15625 together"),
         ({"counts": (10, -1, 10)}, "not negative"),
+        ({"counts": (0.9, 0.05, 0.05)}, "shares go into fractions"),
         ({"counts": (7000, 1000, 7625)}, "do not fit 15625 architectures in 4930 classes that stay together"),
         ({"fractions": (0.5, 0.00001, 0.4)}, "is empty: ask for more"),
     ],

@@ -1,10 +1,9 @@
-"""DAG spaces against brute force: membership, pruning, classes, edits, text and the decoding masks."""
+"""DAG spaces against brute force: membership, pruning, classes, edits and the decoding masks."""
 
 from __future__ import annotations
 
 from itertools import permutations, product
 
-import numpy as np
 import pytest
 import torch
 from torch import Generator, Tensor
@@ -119,7 +118,8 @@ def test_edge_limit() -> None:
 def test_validity_agrees_with_brute_force(toy: DagSpace) -> None:
     pairs = [(source, target) for target in range(5) for source in range(target)]
     graphs: list[Graph] = [
-        ((0, 2, 3, 2, 1), frozenset(pair for place, pair in enumerate(pairs) if bits >> place & 1)) for bits in range(1024)
+        ((0, 2, 3, 2, 1), frozenset(pair for place, pair in enumerate(pairs) if bits >> place & 1))
+        for bits in range(1024)
     ]
     valid = {edges for types, edges in labelled_dags(toy, 5) if types == (0, 2, 3, 2, 1)}
     assert toy.is_valid(batch(graphs)).tolist() == [edges in valid for _, edges in graphs]
@@ -232,7 +232,7 @@ def test_identity_ignores_padding_and_batch(space: DagSpace) -> None:
     assert alone == space.canonical(archs)
     wide = archs.widen(10)
     assert torch.equal(space.fingerprints(wide), space.fingerprints(archs))
-    assert space.canonical_keys(wide.__getitem__(slice(7, 8))) == space.canonical_keys(archs)[7:8]
+    assert space.canonical_keys(wide[7:8]) == space.canonical_keys(archs)[7:8]
 
 
 def test_index_is_the_place_in_the_enumeration(space: DagSpace) -> None:
@@ -271,6 +271,7 @@ def brute_neighbors(space: DagSpace, graph: Graph) -> set[str]:
             moved = {(s + (s == last), t + (t == last)) for s, t in edges}  # the new vertex goes before the output
             new = {(pair[0], last), (last, pair[1] + (pair[1] == last))}
             edits.append(((*ops[:-1], op, 1), frozenset(moved | new)))
+            edits.append(((*ops[:-1], op, 1), frozenset((moved | new) - {(pair[0], pair[1] + (pair[1] == last))})))
     for vertex, op in product(range(1, last), range(2, space.num_ops)):
         edits.append(((*ops[:vertex], op, *ops[vertex + 1 :]), edges))
     pruned = [result for result in map(brute_prune, edits) if result is not None]
@@ -305,6 +306,16 @@ def test_neighbors_connect_the_space_both_ways(toy: DagSpace) -> None:
         assert len(seen) == toy.size
 
 
+def test_mutation_does_not_empty_the_large_cells() -> None:
+    """A walk that could only lose vertices would end in the smallest cell."""
+    nb101, generator = get_space("nb101"), seeded(15)
+    archs = nb101.parse(["01/00:"] * 2000)
+    for _ in range(60):
+        archs = nb101.mutate(archs, generator)
+    shares = archs.num_nodes.bincount(minlength=8) / len(archs)
+    assert shares[7] > 0.2 and shares[2:5].sum() < 0.35
+
+
 def test_neighbors_takes_one_architecture(toy: DagSpace) -> None:
     with pytest.raises(InvalidArchitecture, match=r"batch of one architecture \(got 2\)"):
         toy.neighbors(toy.enumerate()[:2])
@@ -319,7 +330,7 @@ def test_mutations_are_valid_and_different(space: DagSpace) -> None:
     assert archs.index_keys() == before
     assert mutated == space.mutate(archs, seeded(9)) and mutated != space.mutate(archs, seeded(10))
     change = mutated.num_nodes - archs.num_nodes
-    assert int((change > 0).sum()) > 50 and int((change < 0).sum()) > 50
+    assert int((change > 0).sum()) > 20 and int((change < 0).sum()) > 200
     same_wiring = (mutated.adj == archs.adj).flatten(1).all(1)
     assert int(same_wiring.sum()) > 500
 
@@ -332,97 +343,14 @@ def test_mutations_reach_exactly_the_neighbors(space: DagSpace) -> None:
         assert reached == set(space.fingerprints(space.neighbors(arch)).tolist())
 
 
-# -- text ---------------------------------------------------------------------------------------------------------
-def test_text_round_trip(space: DagSpace) -> None:
-    archs = space.sample(2000, seeded(11))
-    archs = Architectures.concat([archs, space.enumerate()[:10]])
-    lines = space.format(archs)
-    assert space.parse(lines) == archs
-    assert space.format(space.parse(lines)) == lines
-    assert lines[-10] == "01/00:"
-    assert space.parse(lines[0]) == archs[0] == space.parse(f"  {lines[0]}\n")
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "expected 2 to 5 matrix rows"),
-        ("0:", "expected 2 to 5 matrix rows"),
-        ("01/00", "expected rows of 0 and 1 joined"),
-        ("01/0:", "expected rows of 0 and 1 joined"),
-        ("02/00:", "expected rows of 0 and 1 joined"),
-        ("010/0012/00:conv", "expected rows of 0 and 1 joined"),
-        ("010/0001/00:conv", "expected 3 rows of 3 digits"),
-        ("010/001/000:", "expected 1 interior operations.*got 0"),
-        ("010/001/000:conv,pool", "expected 1 interior operations.*got 2"),
-        ("010/001/000:convolution", "unknown operation 'convolution' in toy: expected one of conv, pool"),
-        ("010/001/000:input", "unknown operation 'input'"),
-        ("010/001/000:conv:", "unknown operation 'conv:'"),
-        ("010/101/000:conv", "lower to a higher index"),
-        ("011/000/000:conv", "every vertex on a path"),
-        ("00/00:", "every vertex on a path"),
-        ("010000/001000/000100/000010/000001/000000:conv,conv,conv,conv", "expected 2 to 5 matrix rows .got 6"),
-        ("__import__('os')", "expected 2 to 5 matrix rows"),
-    ],
-)
-def test_text_outside_the_grammar(toy: DagSpace, text: str, message: str) -> None:
-    with pytest.raises(InvalidArchitecture, match=f"row 2.*{message}"):
-        toy.parse(["01/00:", "010/001/000:pool", text])
-
-
-# -- matrices -----------------------------------------------------------------------------------------------------
-SMALL = [[0, 1, 1], [0, 0, 1], [0, 0, 0]]
-
-
-@pytest.mark.parametrize("matrix", [SMALL, np.array(SMALL), np.array(SMALL, dtype=bool), torch.tensor(SMALL).float()])
-def test_build_takes_lists_and_arrays(toy: DagSpace, matrix: object) -> None:
-    assert toy.format(toy.build(matrix, ["input", "pool", "output"])) == ["011/001/000:pool"]
-
-
-def test_build_prunes_on_request(toy: DagSpace) -> None:
-    dangling = [[0, 1, 1], [0, 0, 0], [0, 0, 0]]
-    ops = ["input", "conv", "output"]
-    assert toy.build(dangling, ops) == toy.parse("01/00:")
-    with pytest.raises(InvalidArchitecture, match="every vertex on a path"):
-        toy.build(dangling, ops, prune=False)
-    chain = np.eye(7, k=1)
-    chain[0, -1] = 1
-    chain[2, 3] = 0  # seven vertices, of which only input and output matter
-    assert toy.build(chain, ["input", *["conv"] * 5, "output"]) == toy.parse("01/00:")
-
-
-@pytest.mark.parametrize(
-    ("matrix", "ops", "message"),
-    [
-        ([[0, 1, 0], [0, 0, 1]], ["input", "conv", "output"], "square matrix"),
-        ([[0, 1], [0]], ["input", "output"], "square matrix"),
-        ([], [], "square matrix"),
-        (3, ["input"], "square matrix"),
-        ([[0]], ["input"], "square matrix"),
-        ([[0, 2], [0, 0]], ["input", "output"], "matrix of 0 and 1"),
-        ([[0, float("nan")], [0, 0]], ["input", "output"], "matrix of 0 and 1"),
-        ([[0, "1"], [0, 0]], ["input", "output"], "matrix of 0 and 1"),
-        ([[0, 1], [1, 0]], ["input", "output"], r"no cycles \(got edges \[\[1, 0\]\]\)"),
-        ([[1, 1], [0, 0]], ["input", "output"], r"no cycles \(got edges \[\[0, 0\]\]\)"),
-        (SMALL, ["input", "output"], "expected 3 operations"),
-        (SMALL, ["conv"], "expected 3 operations"),
-        (SMALL, ["output", "conv", "input"], "from 'input' to 'output'"),
-        (SMALL, ["input", "cnv", "output"], "unknown operation 'cnv' in toy: expected one of conv, pool"),
-        ([[0, 0], [0, 0]], ["input", "output"], "row 0: expected a path"),
-        (np.eye(6, k=1), ["input", *["conv"] * 4, "output"], r"2 to 5 vertices \(got 6 vertices\)"),
-    ],
-)
-def test_build_refuses(toy: DagSpace, matrix: object, ops: list[str], message: str) -> None:
-    with pytest.raises(InvalidArchitecture, match=message):
-        toy.build(matrix, ops)
-
-
 # -- decoding masks -----------------------------------------------------------------------------------------------
 def rollout(space: DagSpace, count: int, generator: Generator, eagerness: float) -> Architectures:
     """Random decisions inside the masks; `eagerness` is the chance to take an edge that may but need not be there."""
     width = space.max_nodes
     archs = Architectures(
-        torch.zeros(count, width, dtype=torch.uint8), torch.zeros(count, width, width).bool(), torch.full((count,), width)
+        torch.zeros(count, width, dtype=torch.uint8),
+        torch.zeros(count, width, width).bool(),
+        torch.full((count,), width),
     )
     open_rows = torch.ones(count, dtype=torch.bool)
     for vertex in range(1, width):

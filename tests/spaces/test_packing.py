@@ -95,7 +95,10 @@ def test_digest_knows_content_and_order_but_not_padding() -> None:
 
 
 def test_digest_is_the_same_everywhere() -> None:
-    assert digest(get_space("nb201").enumerate()[:100]) == "052b814730301e937106663fd0223122c6222dddb76e6c1e7f14f32564310bee"
+    assert (
+        digest(get_space("nb201").enumerate()[:100])
+        == "052b814730301e937106663fd0223122c6222dddb76e6c1e7f14f32564310bee"
+    )
 
 
 def test_a_million_graphs_a_second() -> None:

@@ -1,0 +1,22 @@
+"""Performance labels: official benchmark files, CSV, and the compact form they are converted to."""
+
+from graphnas.tables.base import Noise, Table
+from graphnas.tables.compact import load_compact, save_compact
+from graphnas.tables.download import download
+from graphnas.tables.load import BUILT_IN, convert, detect, list_tables, load_table
+from graphnas.tables.sources import SOURCES, Source
+
+__all__ = [
+    "BUILT_IN",
+    "SOURCES",
+    "Noise",
+    "Source",
+    "Table",
+    "convert",
+    "detect",
+    "download",
+    "list_tables",
+    "load_compact",
+    "load_table",
+    "save_compact",
+]
