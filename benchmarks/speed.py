@@ -57,7 +57,12 @@ def measure(work: Callable[[int], object], graphs: int, calls: int) -> Measured:
     speed, gemm = graphs * calls / spent, sum(rates) / len(rates)
     flops = counter.get_total_flops() / graphs / 1e9
     limit = gemm / flops if flops else float("nan")
-    return {"graphs_per_cpu_second": speed, "gflop_per_graph": flops, "gemm_gflops": gemm, "share_of_limit": speed / limit}
+    return {
+        "graphs_per_cpu_second": speed,
+        "gflop_per_graph": flops,
+        "gemm_gflops": gemm,
+        "share_of_limit": speed / limit,
+    }
 
 
 def vae_speed(model: GraphVAE, archs: Architectures, calls: int) -> dict[str, Measured]:
@@ -78,7 +83,9 @@ def vae_speed(model: GraphVAE, archs: Architectures, calls: int) -> dict[str, Me
     with torch.no_grad():
         results["encode"] = measure(lambda call: model.encode(batches[call % len(batches)]), BATCH, 4 * calls)
         mu = torch.cat([model.encode(batch)[0] for batch in batches[:8]])
-        points = torch.randn(64, BATCH, mu.shape[1], generator=torch.Generator().manual_seed(0)) * mu.std(0) + mu.mean(0)
+        points = torch.randn(64, BATCH, mu.shape[1], generator=torch.Generator().manual_seed(0)) * mu.std(0) + mu.mean(
+            0
+        )
         for name, mask in (("decode", True), ("decode, no mask", False)):
             results[name] = measure(lambda call, mask=mask: model.decode(points[call % 64], mask=mask), BATCH, calls)
         drawn = model.decode(points[0])
@@ -117,7 +124,7 @@ def main() -> None:
         for work, row in rows.items():
             print(
                 f"| {name} | {work} | {row['graphs_per_cpu_second']:,.0f} | {row['gflop_per_graph']:.4f} | "
-                f"{row['gemm_gflops']:.0f} | {row['share_of_limit']:.0%} | {row.get('mean_vertices', float('nan')):.2f} |"
+                f"{row['gemm_gflops']:.0f} | {row['share_of_limit']:.0%} | {row.get('mean_vertices', torch.nan):.2f} |"
             )
     if options.out:
         options.out.write_text(json.dumps({"space": space.name, "batch": BATCH, "results": results}, indent=1) + "\n")

@@ -8,16 +8,15 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 from graphnas.errors import CheckpointMismatch, CorruptFile, GraphnasError, MissingData
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from graphnas.models.base import GraphModel
-    from graphnas.spaces import SearchSpace
-
 FORMAT_VERSION = 1
+PARTIAL = ".partial"
 HEADER = {"format": int, "model": str, "space": str, "vocabulary": str, "config": dict}
 """Entries that every header has, and their types."""
 
@@ -31,7 +30,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> Path:
     temporary = None
     try:
         make_folder(path.parent)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL)
         os.close(handle)
         temporary = Path(name)
         write(temporary)
@@ -47,6 +46,12 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> Path:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
     return path
+
+
+def remove_partial(folder: Path) -> None:
+    """Delete the temporary files of processes that were killed in :func:`write_atomically`."""
+    for path in folder.glob(f".*{PARTIAL}"):
+        path.unlink(missing_ok=True)
 
 
 def make_folder(path: Path) -> Path:
@@ -82,19 +87,23 @@ def _dump(target: Path, content: bytes) -> None:
     target.write_bytes(content)
 
 
-def save_model(model: GraphModel, path: Path, extra: dict[str, Any] | None = None) -> Path:
-    """Weights and everything that rebuilds the model, as one .safetensors file.
-
-    Args:
-        model: its `description()` becomes the header.
-        path: where to.
-        extra: further JSON for the header (metrics, versions).
-    """
+def write_model_file(path: Path, header: dict[str, Any], tensors: dict[str, Tensor]) -> Path:
+    """Tensors and a JSON header in one .safetensors file, which :func:`read_model_file` reads and checks."""
     from safetensors.torch import save
 
-    header = {"format": FORMAT_VERSION, **model.description(), "extra": extra or {}}
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    header = {"format": FORMAT_VERSION, **header, "crc32": checksum(state)}
     return write_bytes(path, save(state, metadata={"graphnas": json.dumps(header, sort_keys=True)}))
+
+
+def checksum(tensors: dict[str, Tensor]) -> int:
+    """CRC-32 of the bytes of all tensors, in the order of their names."""
+    import torch
+
+    value = 0
+    for name in sorted(tensors):
+        value = crc32(tensors[name].reshape(-1).view(torch.uint8).numpy().tobytes(), value)
+    return value
 
 
 def read_model_file(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -117,43 +126,10 @@ def read_model_file(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise CorruptFile(f"{path} is truncated, damaged or not a .safetensors file: {error}") from error
     if not isinstance(header, dict) or any(type(header.get(name)) is not kind for name, kind in HEADER.items()):
         raise CorruptFile(f"{path} holds tensors but no graphnas header: was it saved with save_model()?")
+    if header.get("crc32") not in (None, checksum(tensors)):
+        raise CorruptFile(f"{path} is damaged: its weights do not have the checksum of its header")
     if header["format"] > FORMAT_VERSION:
         raise CheckpointMismatch(
             f"{path} has format {header['format']}, this graphnas reads up to {FORMAT_VERSION}: update graphnas"
         )
     return header, tensors
-
-
-def load_model(path: Path, expect: tuple[str, SearchSpace] | None = None, **overrides: Any) -> GraphModel:
-    """The model saved at `path`, in eval mode.
-
-    Args:
-        path: a .safetensors file, or a run folder (its best weights).
-        expect: model name and space it must have.
-        overrides: config fields to change that do not change shapes.
-
-    Raises:
-        MissingData, CorruptFile: see :func:`read_model_file`.
-        CheckpointMismatch: another model, space, vocabulary or shape.
-    """
-    from graphnas.models.base import load_weights, vocabulary_hash
-    from graphnas.models.zoo import create_model
-    from graphnas.spaces import get_space
-
-    path = Path(path)
-    if path.is_dir():
-        path = path / "best.safetensors"
-    header, tensors = read_model_file(path)
-    if expect is not None and (header["model"], header["space"]) != (expect[0], expect[1].name):
-        raise CheckpointMismatch(
-            f"{path} holds {header['model']!r} for {header['space']!r}, expected {expect[0]!r} for {expect[1].name!r}"
-        )
-    space = get_space(header["space"]) if expect is None else expect[1]
-    if vocabulary_hash(space) != header["vocabulary"]:
-        raise CheckpointMismatch(f"{path} was trained on another vocabulary of {space.name!r} than this graphnas has")
-    try:
-        model = create_model(header["model"], space, **{**header["config"], **overrides})
-    except (GraphnasError, TypeError, ValueError, RuntimeError) as error:  # a config that builds no model
-        raise CheckpointMismatch(f"{path}: {error}") from error
-    load_weights(model, tensors, str(path))
-    return model.eval()

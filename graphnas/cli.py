@@ -57,7 +57,23 @@ def find_command(words: Sequence[str]) -> str | None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; exit status 0, 2 for bad input (one line on stderr), 130 when interrupted."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        status = dispatch(list(sys.argv[1:] if arguments is None else arguments))
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (GraphnasError, OSError) as error:
+        print(f"graphnas: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("graphnas: interrupted", file=sys.stderr)
+        return 130
+
+
+def dispatch(words: Sequence[str]) -> int:
+    """Run the command that the words name, or help."""
     if words in (["--version"], ["-V"]):
         print(__version__)
         return 0
@@ -68,18 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for noisy in ("lightning_fabric", "matplotlib"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="lightning_fabric")
-    try:
-        import_module(COMMANDS[name][0]).run(name, words[len(name.split()) :])
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except (GraphnasError, OSError) as error:
-        print(f"graphnas: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("graphnas: interrupted", file=sys.stderr)
-        return 130
+    import_module(COMMANDS[name][0]).run(name, words[len(name.split()) :])
     return 0
 
 

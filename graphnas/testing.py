@@ -15,8 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from graphnas.checkpoint import load_model, save_model
-from graphnas.models import GraphVAE, create_model
+from graphnas.models import GraphVAE, create_model, load_model, save_model
 from graphnas.models.zoo import MODELS
 from graphnas.spaces import Architectures, SearchSpace
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from graphnas.models.base import GraphModel, GraphVAE, ModelConfig
-from graphnas.models.zoo import create_model, list_models, model_info, register_model
+from graphnas.models.zoo import create_model, list_models, load_model, model_info, register_model, save_model
+
 from graphnas.models.svge import SVGE, SVGEConfig  # isort: skip  (registers itself)
 
 __all__ = [
@@ -14,6 +15,8 @@ __all__ = [
     "SVGEConfig",
     "create_model",
     "list_models",
+    "load_model",
     "model_info",
     "register_model",
+    "save_model",
 ]

@@ -6,10 +6,11 @@ import dataclasses
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
-from graphnas.errors import GraphnasError, UnknownName
-from graphnas.models.base import GraphModel, GraphVAE
+from graphnas.checkpoint import read_model_file, write_model_file
+from graphnas.errors import CheckpointMismatch, GraphnasError, UnknownName
+from graphnas.models.base import GraphModel, GraphVAE, load_weights, vocabulary_hash
 from graphnas.registry import Registry
 from graphnas.spaces import SearchSpace, get_space
 
@@ -99,9 +100,8 @@ def create_model(
         if key not in fields:
             raise UnknownName(f"option of model {name!r}", key, fields)
     if pretrained is not False:
-        from graphnas.checkpoint import load_model
-
-        return load_model(find_weights(name, get_space(space), pretrained), expect=(name, get_space(space)), **overrides)
+        wanted = get_space(space)
+        return load_model(find_weights(name, wanted, pretrained), expect=(name, wanted), **overrides)
     try:
         config = model_class.config_class(**overrides)
     except (TypeError, ValueError) as error:
@@ -109,7 +109,52 @@ def create_model(
     return model_class(config, space)
 
 
-def find_weights(name: str, space: SearchSpace, pretrained: bool | str | Path) -> Path:
+def save_model(model: GraphModel, path: Path, extra: dict[str, Any] | None = None) -> Path:
+    """Weights and everything that rebuilds the model, as one .safetensors file.
+
+    Args:
+        model: its `description()` becomes the header.
+        path: where to.
+        extra: further JSON for the header (metrics, versions).
+
+    Raises:
+        GraphnasError: the file could not be written; an earlier one is unchanged.
+    """
+    return write_model_file(path, {**model.description(), "extra": extra or {}}, model.state_dict())
+
+
+def load_model(path: Path, expect: tuple[str, SearchSpace] | None = None, **overrides: Any) -> GraphModel:
+    """The model saved at `path`, in eval mode.
+
+    Args:
+        path: a .safetensors file, or a run folder (its best weights).
+        expect: model name and space it must have.
+        overrides: config fields to change that do not change shapes.
+
+    Raises:
+        MissingData, CorruptFile: see :func:`read_model_file`.
+        CheckpointMismatch: another model, space, vocabulary or shape.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / "best.safetensors"
+    header, tensors = read_model_file(path)
+    if expect is not None and (header["model"], header["space"]) != (expect[0], expect[1].name):
+        raise CheckpointMismatch(
+            f"{path} holds {header['model']!r} for {header['space']!r}, expected {expect[0]!r} for {expect[1].name!r}"
+        )
+    space = get_space(header["space"]) if expect is None else expect[1]
+    if vocabulary_hash(space) != header["vocabulary"]:
+        raise CheckpointMismatch(f"{path} was trained on another vocabulary of {space.name!r} than this graphnas has")
+    try:
+        model = create_model(header["model"], space, **{**header["config"], **overrides})
+    except (GraphnasError, TypeError, ValueError, RuntimeError) as error:  # a config that builds no model
+        raise CheckpointMismatch(f"{path}: {error}") from error
+    load_weights(model, tensors, str(path))
+    return model.eval()
+
+
+def find_weights(name: str, space: SearchSpace, pretrained: Literal[True] | str | Path) -> Path:
     """The weights file that `pretrained` means: shipped ones for True or a tag, otherwise a path."""
     from graphnas.state_dicts import find
 

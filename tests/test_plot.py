@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from PIL import Image
 from graphnas import plot
 from graphnas.errors import GraphnasError, InvalidArchitecture, InvalidValues
 from graphnas.plot import cell
-from graphnas.plot.layout import layered_layout
+from graphnas.plot.layout import Layout, layered_layout
 from graphnas.spaces import Architectures
 
 VOCABULARY = ("input", "output", "conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
@@ -94,6 +94,25 @@ def test_avoidable_crossings_are_avoided() -> None:
     assert (x[1] - x[2]) * (x[4] - x[3]) > 0
 
 
+def test_four_node_cell_with_operations_on_nodes_has_no_crossing() -> None:
+    adj = np.zeros((8, 8), dtype=bool)  # the line graph of a complete DAG of four vertices, as in NAS-Bench-201
+    for source, target in ((0, 1), (0, 2), (0, 4), (1, 3), (1, 5), (2, 6), (3, 6), (4, 7), (5, 7), (6, 7)):
+        adj[source, target] = True
+    assert bends_that_cross(layered_layout(adj)) == 0
+    adj[1, 6] = adj[2, 3] = adj[2, 5] = adj[4, 5] = adj[4, 3] = True
+    assert bends_that_cross(layered_layout(adj)) > 0
+
+
+def bends_that_cross(layout: Layout) -> int:
+    """Pairs of edges that change sides between two layers."""
+    pieces = [
+        (layout.layer[source] + step, *ends)
+        for (source, _), route in layout.routes.items()
+        for step, ends in enumerate(pairwise(route))
+    ]
+    return sum(a[0] == b[0] and (a[1] - b[1]) * (a[2] - b[2]) < -1e-9 for a, b in combinations(pieces, 2))
+
+
 def test_a_chain_is_straight_and_a_long_edge_has_one_lane() -> None:
     adj = np.diag(np.ones(6, dtype=bool), 1)
     assert np.ptp(layered_layout(adj).x) < 1e-6
@@ -110,7 +129,7 @@ def test_labels_are_short_and_distinct() -> None:
     expected = ["input", "output", "conv 3×3", "skip", "none", "avg 3×3", "sep 5×5", "dil 5×5"]
     assert plot.short_labels(names) == expected
     assert plot.short_labels(["conv3x3-bn-relu", "nor_conv_3x3"]) == ["conv3x3-bn-relu", "nor_conv_3x3"]
-    assert plot.short_labels(["a_rather_long_name", "sep5"]) == ["a rather …", "sep5"]
+    assert plot.short_labels(["a_rather_long_name", "sep5", "c_{k-2}"]) == ["a rather…", "sep5", "c_k-2"]
 
 
 def test_drawing_has_a_box_with_a_fitting_label_for_every_vertex() -> None:

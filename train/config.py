@@ -27,7 +27,7 @@ def check_range(config: object, low: float, *names: str, below: float = math.inf
 
 @dataclass
 class FitConfig:
-    """How the loop runs. Everything is counted in optimiser steps; a validation follows every `validate_every` of them."""
+    """How the loop runs, counted in optimiser steps."""
 
     max_steps: int = 3000
     """Optimiser steps in all."""

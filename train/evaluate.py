@@ -54,9 +54,13 @@ def decode_all(
     generator: Generator | None = None,
     mask: bool = True,
     repeats: int = 1,
-    batch_size: int = 512,
+    batch_size: int = 4096,
 ) -> Architectures:
-    """Architectures of many codes on the CPU: [B * repeats] rows, those of one code side by side."""
+    """Architectures of many codes on the CPU: [B * repeats] rows, those of one code side by side.
+
+    `batch_size` counts draws, so that memory does not grow with `repeats`.
+    """
+    batch_size = max(1, batch_size // repeats)
     parts = [
         model.decode(codes[i : i + batch_size], sample, generator, mask, repeats).to("cpu")
         for i in range(0, len(codes), batch_size)
@@ -130,7 +134,7 @@ def prior(model: GraphVAE, codes: Tensor, train: Architectures, config: Evaluati
     noise = torch.randn(config.prior_points, codes.shape[1], generator=seeded(config.seed))
     points = noise * codes.std(0) + codes.mean(0)
     known_rows, known_classes = set(train.index_keys()), set(model.space.fingerprints(train).tolist())
-    values = {}
+    values: dict[str, float] = {}
     for suffix, mask in (("", False), ("_masked", True)):
         graphs = decode_all(model, points, True, seeded(config.seed + 1), mask, config.decodings)
         valid = model.space.is_valid(graphs)

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import torch
-from lightning_fabric import Fabric, seed_everything
+from lightning_fabric import seed_everything
 from torch import Tensor
+from torch.nn import Module
 from torch.optim import Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 from torch.utils.tensorboard import SummaryWriter
 from tqdm.auto import tqdm
 
-from graphnas.checkpoint import save_model
 from graphnas.datasets.loader import ArchitectureLoader
 from graphnas.errors import CheckpointMismatch, GraphnasError
+from graphnas.models import save_model
 from graphnas.spaces import Architectures
 from graphnas.train.config import FitConfig
+from graphnas.train.device import make_fabric
 from graphnas.train.objectives import Objective
 from graphnas.train.run_folder import RunFolder
 
@@ -44,30 +45,6 @@ class Labelled:
 
     archs: Architectures
     y: Tensor | None = None
-
-
-def make_fabric(config: FitConfig) -> Fabric:
-    """Device and precision; several processes when started by torchrun (gloo on the CPU)."""
-    world, local = (int(os.environ.get(name, 1)) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
-    strategy: Any = "auto"
-    if world > 1:
-        from lightning_fabric.strategies import DDPStrategy
-
-        on_cpu = config.device == "cpu" or not torch.cuda.is_available()
-        strategy = DDPStrategy(process_group_backend="gloo" if on_cpu else "nccl")
-    accelerator = {"auto": "auto", "cuda": "gpu"}.get(config.device, config.device)
-    try:
-        fabric = Fabric(
-            accelerator=accelerator,
-            devices=local,
-            num_nodes=world // local,
-            strategy=strategy,
-            precision=config.precision,
-        )
-    except (RuntimeError, ValueError) as error:
-        raise GraphnasError(f"cannot run on device {config.device!r}: {str(error).splitlines()[0]}") from error
-    fabric.launch()
-    return fabric
 
 
 def make_optimizer(objective: Objective, config: FitConfig) -> Optimizer:
@@ -97,7 +74,7 @@ class Trainer:
         self.raw = objective
         optimizer = make_optimizer(objective, config)
         self.objective, self.optimizer = self.fabric.setup(
-            torch.compile(objective) if config.compile else objective, optimizer
+            cast(Module, torch.compile(objective)) if config.compile else objective, optimizer
         )
         self.warmup = LambdaLR(optimizer, lambda step: rate_factor(step, config))
         self.plateau = ReduceLROnPlateau(optimizer, patience=config.patience) if config.schedule == "plateau" else None
@@ -201,7 +178,8 @@ class Trainer:
 
     def validate(self) -> dict[str, Any]:
         """Validation values, bookkeeping of the best, a record."""
-        train_losses = {name: float(value) / self.count for name, value in self.sums.items()}
+        sums = cast(dict[str, Tensor], self.fabric.all_reduce(self.sums, reduce_op="mean"))
+        train_losses = {name: float(value) / self.count for name, value in sums.items()}
         self.sums, self.count = {}, 0
         if not math.isfinite(train_losses["total"]):
             raise GraphnasError(

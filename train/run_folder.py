@@ -10,6 +10,7 @@ from dataclasses import asdict, is_dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 import torch
 import yaml
@@ -97,10 +98,14 @@ class RunFolder:
         if not self.state_file.is_file():
             return None
         try:
+            with ZipFile(self.state_file) as archive:  # torch itself reads flipped bits without complaint
+                if (damaged := archive.testzip()) is not None:
+                    raise BadZipFile(f"checksum of {damaged}")
             state = torch.load(self.state_file, map_location="cpu", weights_only=True)
         except Exception as error:  # torch raises a different type for every kind of damage
             raise CorruptFile(
-                f"{self.state_file} is truncated or damaged ({type(error).__name__}): delete it to start the run again"
+                f"{self.state_file} is truncated, damaged or not ours ({type(error).__name__}): "
+                "delete it to start the run again"
             ) from error
         if not isinstance(state, dict) or "step" not in state:
             raise CorruptFile(f"{self.state_file} is no training state of graphnas")

@@ -9,9 +9,9 @@ from typing import Any
 
 from lightning_fabric import seed_everything
 
-from graphnas.checkpoint import load_model
+from graphnas.checkpoint import remove_partial
 from graphnas.errors import CheckpointMismatch, CorruptFile, GraphnasError, InvalidValues
-from graphnas.models import GraphVAE, create_model
+from graphnas.models import GraphVAE, create_model, load_model
 from graphnas.spaces import get_space
 from graphnas.train.config import DataConfig, FitConfig, VAEConfig
 from graphnas.train.data import Prepared, prepare, random_rows
@@ -37,14 +37,23 @@ def train_vae(config: VAEConfig, out: Path, resume: bool = False, progress: bool
     seed_everything(config.fit.seed, verbose=False)
     data = prepare(config.data)
     model = build(config, data)
-    if not resume and is_main_process():
-        run.write_config(config)
+    if is_main_process():
+        remove_partial(out)
+        if not resume:
+            run.write_config(config)
     return fit(VAEObjective(model), part(data, "train"), part(data, "validation"), config.fit, run, resume, progress)
 
 
 def build(config: VAEConfig, data: Prepared) -> GraphVAE:
-    """The untrained model."""
-    model = create_model(config.model, data.space, **config.model_args)
+    """The untrained model.
+
+    Raises:
+        GraphnasError: no VAE, or one that cannot be made with these `model_args`.
+    """
+    try:
+        model = create_model(config.model, data.space, **config.model_args)
+    except (TypeError, RuntimeError) as error:  # values of the wrong type, sizes beyond the memory
+        raise GraphnasError(f"model {config.model!r} cannot be made with {config.model_args}: {error}") from error
     if not isinstance(model, GraphVAE):
         raise GraphnasError(f"{config.model!r} is no VAE: see `graphnas models list --kind vae`")
     if getattr(model.config, "accuracy_head", False) and data.y is None:

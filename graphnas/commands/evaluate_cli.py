@@ -14,8 +14,9 @@ from graphnas.train.evaluate import EvaluationConfig, evaluate_vae
 from graphnas.train.vae import load_vae, read_vae_config
 
 DESCRIPTION = """Evaluate the best weights of a run on held-out architectures: reconstruction (the published 10 x 10
-protocol, and the most probable decode), negative log-likelihood, validity of prior samples with and without the decoding
-masks, uniqueness and novelty (index by index as published, and by isomorphism class). Writes RUN/evaluation-PART.json.
+protocol, and the most probable decode), negative log-likelihood, validity of prior samples with and without the
+decoding masks, uniqueness and novelty (index by index as published, and by isomorphism class). Writes
+RUN/evaluation-PART.json.
 Example: graphnas evaluate vae runs/svge"""
 
 

@@ -22,8 +22,9 @@ from graphnas.train.config import DataConfig, FitConfig, VAEConfig
 from graphnas.train.run_folder import is_main_process
 from graphnas.train.vae import read_vae_config, train_vae
 
-DESCRIPTION = """Train a graph VAE on a search space. Everything about the run lies in --out: config.yaml, metrics.jsonl,
-TensorBoard events, best.safetensors (chosen on validation), last.safetensors and last.ckpt to resume from.
+DESCRIPTION = """Train a graph VAE on a search space. Everything about the run lies in --out: config.yaml,
+metrics.jsonl, TensorBoard events, best.safetensors (chosen on validation), last.safetensors and last.ckpt to resume
+from.
 Example: graphnas train vae --model svge --space nb101 --out runs/svge
 Several processes: torchrun --nproc-per-node 2 -m graphnas train vae ..."""
 

@@ -74,8 +74,9 @@ def _short_label(op: str) -> str:
     size = re.search(r"(\d+)x(\d+)", text)
     if kind and (size or kind in ("skip", "none")):
         return f"{kind} {size[1]}×{size[2]}" if size else kind
-    plain = re.sub(r"[_\-\s]+", " ", op).strip()
-    return plain if len(plain) <= 10 else f"{plain[:9]}…"
+    plain = op.replace("{", "").replace("}", "")
+    spaced = re.sub(r"[_\-]+", " ", plain)
+    return plain if len(plain) <= 10 else f"{spaced[:9].rstrip()}…"
 
 
 def _single(arch: Architectures, vocabulary: Sequence[str]) -> tuple[list[int], NDArray[np.bool_]]:
@@ -108,8 +109,10 @@ def _draw_vertex(ax: Axes, x: float, y: float, label: str, op: int, scale: float
     from matplotlib.transforms import Affine2D
 
     terminal = op < 2
-    line = INK if terminal else COLOURS[(op - 2) % len(COLOURS)]
-    fill = line if terminal else tuple(0.28 * channel + 0.72 for channel in to_rgb(line))
+    lap, rank = divmod(op - 2, len(COLOURS))
+    line = INK if terminal else COLOURS[rank]
+    tint = 0.28 if lap == 0 else 0.0  # the palette comes round again without a fill
+    fill = line if terminal else tuple(1 - tint + tint * channel for channel in to_rgb(line))
     corner = HEIGHT / 2 if terminal else HEIGHT / 4
     style = f"round,pad=0,rounding_size={corner}"
     box = FancyBboxPatch((x - WIDTH / 2, y - HEIGHT / 2), WIDTH, HEIGHT, style, fc=fill, ec=line, lw=1.2, zorder=3)

@@ -81,51 +81,55 @@ def _chains(adj: NDArray[np.bool_], layer: NDArray[np.int64]) -> dict[tuple[int,
     return chains
 
 
-def _order(level: NDArray[np.int64], links: NDArray[np.float64], sweeps: int = 12) -> list[list[int]]:
-    """Points of every layer from left to right: sweeps of barycentres and swaps, the best of several starts."""
-    best: tuple[int, list[list[int]]] | None = None
-    for start in (1, -1):
-        order = [np.flatnonzero(level == value).tolist()[::start] for value in range(int(level.max()) + 1)]
+def _order(level: NDArray[np.int64], links: NDArray[np.float64], starts: int = 8, sweeps: int = 8) -> list[list[int]]:
+    """Points of every layer from left to right: sweeps of barycentres and swaps from several fixed random starts."""
+    rng = np.random.default_rng(0)
+    both = links + links.T > 0
+    best: list[list[int]] = []
+    fewest = np.inf
+    for start in range(starts):
+        rank = np.arange(len(level)) if start == 0 else rng.permutation(len(level))
+        order = [
+            sorted(np.flatnonzero(level == value).tolist(), key=rank.item) for value in range(int(level.max()) + 1)
+        ]
         for sweep in range(sweeps):
             downwards = sweep % 2 == 0
             for value in range(1, len(order)) if downwards else range(len(order) - 2, -1, -1):
-                _sort_by_neighbours(order, value, order[value - 1 if downwards else value + 1], links)
-            _swap_neighbours(order, links)
-            crossings = sum(_crossings(up, down, links) for up, down in pairwise(order))
-            if best is None or crossings < best[0]:
-                best = crossings, [list(points) for points in order]
-    assert best is not None
-    return best[1]
+                _sort_by_neighbours(order, value, order[value - 1 if downwards else value + 1], both)
+            _swap_neighbours(order, both)
+            crossings = sum(_crossings(up, down, both) for up, down in pairwise(order))
+            if crossings < fewest:
+                fewest, best = crossings, [list(points) for points in order]
+            if fewest == 0:
+                return best
+    return best
 
 
-def _sort_by_neighbours(order: list[list[int]], value: int, fixed: Sequence[int], links: NDArray[np.float64]) -> None:
-    joined = (links + links.T)[np.ix_(order[value], list(fixed))] > 0
+def _sort_by_neighbours(order: list[list[int]], value: int, fixed: Sequence[int], both: NDArray[np.bool_]) -> None:
+    joined = both[np.ix_(order[value], fixed)]
     count = joined.sum(1)
     own = np.arange(len(count)) / max(len(count) - 1, 1) * max(len(fixed) - 1, 0)
     mean = np.where(count > 0, joined @ np.arange(len(fixed)) / np.maximum(count, 1), own)
     order[value] = [order[value][i] for i in np.argsort(mean, kind="stable")]
 
 
-def _swap_neighbours(order: list[list[int]], links: NDArray[np.float64]) -> None:
+def _swap_neighbours(order: list[list[int]], both: NDArray[np.bool_]) -> None:
     """Exchanges adjacent points wherever that removes a crossing."""
     for value, points in enumerate(order):
         around = [order[i] for i in (value - 1, value + 1) if 0 <= i < len(order)]
         for i in range(len(points) - 1):
-            swapped = [*points[:i], points[i + 1], points[i], *points[i + 2 :]]
-            if sum(_crossings(swapped, other, links + links.T) for other in around) < sum(
-                _crossings(points, other, links + links.T) for other in around
-            ):
-                points[:] = swapped
+            pair = points[i : i + 2]
+            now = sum(_crossings(pair, other, both) for other in around)
+            if now and sum(_crossings(pair[::-1], other, both) for other in around) < now:
+                points[i : i + 2] = pair[::-1]
 
 
-def _crossings(up: Sequence[int], down: Sequence[int], links: NDArray[np.float64]) -> int:
+def _crossings(up: Sequence[int], down: Sequence[int], both: NDArray[np.bool_]) -> int:
     """Pairs of edges between two layers that cross."""
-    joined = (links[np.ix_(list(up), list(down))] > 0).astype(np.int64)
-    right_of = np.zeros_like(joined)
-    right_of[:, :-1] = joined[:, ::-1].cumsum(1)[:, ::-1][:, 1:]  # edges of the row that end further right
-    above = np.zeros_like(joined)
-    above[1:] = right_of.cumsum(0)[:-1]
-    return int((joined * above).sum())
+    joined = both[np.ix_(up, down)].astype(np.int64)
+    left = joined.cumsum(1) - joined  # edges of the same row that end further left
+    crossed = left[::-1].cumsum(0)[::-1] - left  # ... and of all rows further right
+    return int((joined * crossed).sum())
 
 
 def _place(

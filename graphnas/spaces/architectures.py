@@ -35,7 +35,11 @@ class Architectures:
 
     def __post_init__(self) -> None:
         size, width = len(self.num_nodes), self.ops.shape[-1]
-        wanted = {"ops": (torch.uint8, (size, width)), "adj": (torch.bool, (size, width, width)), "num_nodes": (torch.int64, (size,))}
+        wanted = {
+            "ops": (torch.uint8, (size, width)),
+            "adj": (torch.bool, (size, width, width)),
+            "num_nodes": (torch.int64, (size,)),
+        }
         for name, (dtype, shape) in wanted.items():
             tensor = getattr(self, name)
             if tensor.dtype != dtype or tensor.shape != shape:
@@ -91,7 +95,9 @@ class Architectures:
         if extra == 0:
             return self
         if extra < 0 and len(self) and int(self.num_nodes.max()) > max_nodes:
-            raise InvalidArchitecture(f"a graph of {int(self.num_nodes.max())} nodes does not fit a width of {max_nodes}")
+            raise InvalidArchitecture(
+                f"a graph of {int(self.num_nodes.max())} nodes does not fit a width of {max_nodes}"
+            )
         return Architectures(pad(self.ops, (0, extra)), pad(self.adj, (0, extra, 0, extra)), self.num_nodes)
 
     @staticmethod

@@ -104,7 +104,7 @@ class SearchSpace(ABC):
 
     @abstractmethod
     def neighbors(self, arch: Architectures) -> Architectures:
-        """All architectures one edit away from a batch of one, each class once, itself left out."""
+        """All architectures one edit away from a batch of one, no two the same; the architecture itself is left out."""
 
     @abstractmethod
     def mutate(self, archs: Architectures, generator: Generator | None = None) -> Architectures:
@@ -160,7 +160,7 @@ class SearchSpace(ABC):
     # -- price --------------------------------------------------------------------------------------------------
     @abstractmethod
     def cost(self, archs: Architectures) -> dict[str, Tensor]:
-        """`flops`, `params` int64 [B] of the whole network; `vertex_flops`, `vertex_params` int64 [B, M, N] per module."""
+        """`flops`, `params` int64 [B] of the network; `vertex_flops`, `vertex_params` int64 [B, M, N] per module."""
 
     # -- decoding -----------------------------------------------------------------------------------------------
     @abstractmethod

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from graphnas.errors import CorruptFile, GraphnasError, SpaceMismatch
+from graphnas.errors import CorruptFile, GraphnasError, InvalidArchitecture, SpaceMismatch
 from graphnas.spaces import OUTPUT, Architectures, SearchSpace, get_space
 from graphnas.spaces.packing import Packed, pack, unpack
 from graphnas.tables.base import Table
@@ -73,8 +73,10 @@ def load_compact(path: Path, space: SearchSpace | None = None) -> Table:
             if found.name != header["space"]:
                 raise SpaceMismatch(f"{path} is a table of {header['space']}, asked for was {found.name}")
             return _assemble(found, header, archive.__getitem__)
-    except GraphnasError as error:
-        raise type(error)(f"{path}: {error}") if isinstance(error, CorruptFile) else error from None
+    except (CorruptFile, InvalidArchitecture) as error:
+        raise CorruptFile(f"{path}: {error}") from None
+    except GraphnasError:
+        raise
     except DAMAGE as error:
         raise CorruptFile(f"{path}: a damaged table file ({type(error).__name__}: {error})") from error
 

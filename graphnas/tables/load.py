@@ -164,7 +164,7 @@ def convert(
     """Writes the compact form of a table, which loads in a fraction of a second; returns its path.
 
     Args:
-        source: as for :func:`load_table`.
+        source: as for :func:`load_table`; a name stands for the official file, if that is there.
         target: the .npz to write; by default the place where the registered name `source` is looked for first.
         space: as for :func:`load_table`.
         progress: as for :func:`load_table`.
@@ -174,11 +174,13 @@ def convert(
         MissingData: no target for a source that is no registered name.
         UnknownName: a target that is not a .npz.
     """
+    name = source if isinstance(source, str) and source in SOURCES else None
     if target is None:
-        if not (isinstance(source, str) and source in SOURCES):
+        if name is None:
             raise MissingData(f"{source} is not a registered name: say where to write its compact form")
-        target = SOURCES[source].compact()
+        target = SOURCES[name].compact()
     path = Path(target).expanduser()
     if path.suffix != ".npz":
         raise UnknownName("form of a table to write", path.suffix, [".npz"])
-    return save_compact(load_table(source, space, progress, **options), path)
+    origin = source if name is None else _local(name, official=True)
+    return save_compact(load_table(origin, space, progress, **options), path)

@@ -24,6 +24,7 @@ _NAMES = {code.code.encode("latin-1"): code.name for code in pickletools.opcodes
 _U8, _U16, _U32, _I32, _U64, _F64 = (struct.Struct(code) for code in ("B", "<H", "<I", "<i", "<Q", ">d"))
 LONGEST = 1 << 28  # bytes of one string; more is a damaged length
 LARGEST_GAP = 1 << 20
+_DAMAGE = (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, EOFError, OSError, struct.error)
 Hook = Callable[[dict[Any, Any]], None]
 
 
@@ -94,23 +95,13 @@ class PlainReader:
         """
         try:
             return self._run()
-        except (
-            ValueError,
-            TypeError,
-            IndexError,
-            KeyError,
-            AttributeError,
-            struct.error,
-            EOFError,
-            OSError,
-            OverflowError,
-        ) as error:
+        except _DAMAGE as error:
             if isinstance(error, GraphnasError):
                 raise
             raise CorruptFile(f"{self.source}: a damaged pickle ({type(error).__name__}: {error})") from error
 
     def _run(self) -> Any:
-        read, run, unpack_float = self.stream.read, _INSTRUCTIONS, _F64.unpack
+        read, run, unpack_float, unpack_place = self.stream.read, _INSTRUCTIONS, _F64.unpack, _U32.unpack
         while True:
             code = read(1)
             if code == b"G":  # nearly all of a benchmark file is floats under small keys
@@ -119,6 +110,8 @@ class PlainReader:
                 self.stack.append(read(1)[0])
             elif code == b"h":
                 self.stack.append(self.memo[read(1)[0]])
+            elif code == b"j":
+                self.stack.append(self.memo[unpack_place(read(4))[0]])
             elif code == b".":
                 return self.stack.pop()
             elif code in run:
@@ -132,7 +125,7 @@ class PlainReader:
                 )
 
     # -- helpers of the instructions ----------------------------------------------------------------------------
-    def bytes(self, size: int) -> bytes:
+    def take(self, size: int) -> bytes:
         if size > LONGEST:
             raise ValueError(f"a string of {size} bytes")
         data = self.stream.read(size)
@@ -187,11 +180,20 @@ class PlainReader:
         if type(arguments) is not tuple or constructor not in _KNOWN:
             raise ValueError("a call of something that is not a constructor")
         self.push(constructor(*arguments))
-        if constructor is _scalar:  # its bytes and arguments are fresh for every scalar and never referred to again
-            if self.memo and self.memo[-1] is arguments:
-                self.memo[-1] = None
-            if len(self.memo) > 1 and self.memo[-2] is arguments[1]:
-                self.memo[-2] = None
+        if constructor is _scalar:
+            self.forget(arguments, arguments[1])
+        elif constructor is _encode:
+            self.forget(arguments, arguments[0])
+
+    def forget(self, arguments: tuple[Any, ...], raw: str | bytes) -> None:
+        """Frees what a number was made from: fresh for every number, and so never referred to again.
+
+        Python keeps only one object for a text or bytes of one character, which may well be met again.
+        """
+        if self.memo and self.memo[-1] is arguments:
+            self.memo[-1] = None
+        if len(raw) > 1 and len(self.memo) > 1 and self.memo[-2] is raw:
+            self.memo[-2] = None
 
     def build(self) -> None:
         state, target = self.stack.pop(), self.stack[-1]
@@ -237,13 +239,13 @@ _INSTRUCTIONS: dict[bytes, Callable[[PlainReader], Any]] = {
     b"\x89": lambda m: m.push(False),
     b"J": lambda m: m.push(m.number(_I32)),
     b"M": lambda m: m.push(m.number(_U16)),
-    b"\x8a": lambda m: m.push(int.from_bytes(m.bytes(m.number(_U8)), "little", signed=True)),
-    b"X": lambda m: m.push(m.bytes(m.number(_U32)).decode("utf-8", "surrogatepass")),
-    b"\x8c": lambda m: m.push(m.bytes(m.number(_U8)).decode("utf-8", "surrogatepass")),
-    b"\x8d": lambda m: m.push(m.bytes(m.number(_U64)).decode("utf-8", "surrogatepass")),
-    b"C": lambda m: m.push(m.bytes(m.number(_U8))),
-    b"B": lambda m: m.push(m.bytes(m.number(_U32))),
-    b"\x8e": lambda m: m.push(m.bytes(m.number(_U64))),
+    b"\x8a": lambda m: m.push(int.from_bytes(m.take(m.number(_U8)), "little", signed=True)),
+    b"X": lambda m: m.push(m.take(m.number(_U32)).decode("utf-8", "surrogatepass")),
+    b"\x8c": lambda m: m.push(m.take(m.number(_U8)).decode("utf-8", "surrogatepass")),
+    b"\x8d": lambda m: m.push(m.take(m.number(_U64)).decode("utf-8", "surrogatepass")),
+    b"C": lambda m: m.push(m.take(m.number(_U8))),
+    b"B": lambda m: m.push(m.take(m.number(_U32))),
+    b"\x8e": lambda m: m.push(m.take(m.number(_U64))),
     b"]": lambda m: m.push([]),
     b"a": lambda m: m.append(m.top(1)),
     b"e": lambda m: m.append(m.items()),
@@ -260,7 +262,6 @@ _INSTRUCTIONS: dict[bytes, Callable[[PlainReader], Any]] = {
     b"q": lambda m: m.put(m.number(_U8)),
     b"r": lambda m: m.put(m.number(_U32)),
     b"\x94": lambda m: m.memo.append(m.stack[-1]),
-    b"j": lambda m: m.push(m.memo[m.number(_U32)]),
     b"c": lambda m: m.find(m.line(), m.line()),
     b"\x93": lambda m: m.find(*m.top(2)),
     b"R": PlainReader.reduce,

@@ -184,9 +184,18 @@ def _assemble(
         budgets=tuple(budgets),
         units={name: units.get(name, "") for name in (*measured, *constants)},
         constants=constants,
-        hashes=hash_keys(list(cells["hash"])) if "hash" in cells else None,
+        hashes=_hashes(path, cells),
         source=path.name,
     )
+
+
+def _hashes(path: Path, cells: Mapping[str, Sequence[str]]) -> NDArray[np.bytes_] | None:
+    if not {"hash", "matrix"} <= cells.keys():
+        return None
+    try:
+        return hash_keys(list(cells["hash"]))
+    except CorruptFile as error:
+        raise CorruptFile(f"{path}: {error}") from None
 
 
 def _number(path: Path, line: int, name: str, cell: str) -> float:

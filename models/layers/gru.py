@@ -1,9 +1,9 @@
 """Directed message passing with GRU updates on padded node-major states, fused for speed.
 
-The layer is `m_v = sum over u -> v of (W [h_u ; h_v] + b)`, `h_v' = GRUCell(m_v, h_v)`. Written out, the input half of the
-GRU is `U m_v + c = (U W_1) s_v + deg_v (U W_2) h_v + deg_v U b + c` with `s_v` the sum of the predecessors' states, so one
-product of `[s_v, deg_v h_v, deg_v, 1]` with a folded map replaces a product per edge. Vertices that cannot have a
-predecessor skip it: their GRU input is the bias alone.
+The layer is `m_v = sum over u -> v of (W [h_u ; h_v] + b)`, `h_v' = GRUCell(m_v, h_v)`. Written out, the input half of
+the GRU is `U m_v + c = (U W_1) s_v + deg_v (U W_2) h_v + deg_v U b + c` with `s_v` the sum of the predecessors' states,
+so one product of `[s_v, deg_v h_v, deg_v, 1]` with a folded map replaces a product per edge. Vertices that cannot have
+a predecessor skip it: their GRU input is the bias alone.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from torch.autograd.function import once_differentiable
 class FoldedGRU(NamedTuple):
     """One round's weights with the message map folded in; computed once per batch.
 
-    `inputs` [2D + 2, 3D] acts on [s, deg h, deg, 1], `hidden` [D, 3D] and `hidden_bias` [3D] on h; gate order reset, update, new.
+    `inputs` [2D + 2, 3D] acts on [s, deg h, deg, 1], `hidden` [D, 3D] and `hidden_bias` [3D] on h; the gates are in
+    the order reset, update, new.
     """
 
     inputs: Tensor
@@ -34,7 +35,14 @@ class _GRUUpdate(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, features: Tensor, state: Tensor, w_inputs: Tensor, w_hidden: Tensor, b_hidden: Tensor, start: int
+        ctx: Any,
+        x: Tensor,
+        features: Tensor,
+        state: Tensor,
+        w_inputs: Tensor,
+        w_hidden: Tensor,
+        b_hidden: Tensor,
+        start: int,
     ) -> Tensor:
         dim, rows = state.shape[1], slice(start, start + len(x))
         gates = torch.addmm(b_hidden[: 2 * dim], features, w_hidden[:, : 2 * dim])
@@ -114,7 +122,7 @@ class _Gather(torch.autograd.Function):
 
 
 class Wiring(NamedTuple):
-    """Who hears whom in one direction: weights [R, P, S], degree [P, R], and the vertex ranges of senders and receivers."""
+    """Who hears whom in one direction: weights [R, P, S], degree [P, R], vertex ranges of senders and receivers."""
 
     weights: Tensor
     degree: Tensor
@@ -157,7 +165,9 @@ def gru_round(state: Tensor, wiring: Wiring, weights: FoldedGRU) -> Tensor:
     size, rows, dim = state.shape
     x = _Gather.apply(state, wiring.weights, wiring.degree, wiring.senders, wiring.receivers).view(-1, 2 * dim + 2)
     flat = state.reshape(-1, dim)
-    new = _GRUUpdate.apply(x, flat, flat, weights.inputs, weights.hidden, weights.hidden_bias, wiring.receivers.start * rows)
+    new = _GRUUpdate.apply(
+        x, flat, flat, weights.inputs, weights.hidden, weights.hidden_bias, wiring.receivers.start * rows
+    )
     return new.view(size, rows, dim)
 
 
@@ -168,7 +178,9 @@ def gru_first_round(one_hot: Tensor, embedding: Tensor, wiring: Wiring, weights:
     """
     size, rows, num_types = one_hot.shape
     dim = embedding.shape[1]
-    x = _Gather.apply(one_hot, wiring.weights, wiring.degree, wiring.senders, wiring.receivers).view(-1, 2 * num_types + 2)
+    x = _Gather.apply(one_hot, wiring.weights, wiring.degree, wiring.senders, wiring.receivers).view(
+        -1, 2 * num_types + 2
+    )
     inputs = torch.cat(
         [embedding @ weights.inputs[:dim], embedding @ weights.inputs[dim : 2 * dim], weights.inputs[2 * dim :]]
     )

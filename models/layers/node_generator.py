@@ -115,7 +115,7 @@ class NodeGenerator(nn.Module):
         return self.edge_out(source.add_(row).relu_()).squeeze(-1)
 
     def step(self, along: Tensor, against: Tensor, adj: Tensor, folded: Folded) -> tuple[Tensor, Tensor]:
-        """Propagated states [K, R, D/2] of both streams over the partial graphs adj [R, K, K]; one vertex stays as it is."""
+        """States [K, R, D/2] of both streams propagated over partial graphs adj [R, K, K]; one alone stays as it is."""
         if len(along) == 1:
             return along, against
         return self.propagate(along, against, wire(adj), folded)

@@ -29,7 +29,9 @@ class Draws(NamedTuple):
     stops_on_start: Tensor
 
 
-def uniform_noise(count: int, max_nodes: int, sample: bool, generator: Generator | None, device: torch.device) -> Tensor | None:
+def uniform_noise(
+    count: int, max_nodes: int, sample: bool, generator: Generator | None, device: torch.device
+) -> Tensor | None:
     """Uniforms for `count` draws, filled row by row so that a prefix of the rows gets the same numbers."""
     if not sample:
         return None
@@ -81,8 +83,10 @@ def rollout(model: NodeGenerator, space: SearchSpace, context: Context, draws: D
         group, first = distinct((parent << vertex) + bits)
         keep = parent[first]
         context = context.pick(keep)
-        along, against = (torch.cat([part[:, keep], more[None, keep]]) for part, more in zip(
-            state.split(half, 2), new.split(half, 1), strict=True))
+        along, against = (
+            torch.cat([part[:, keep], more[None, keep]])
+            for part, more in zip(state.split(half, 2), new.split(half, 1), strict=True)
+        )
     return Architectures(ops, adj, sizes).clean()
 
 

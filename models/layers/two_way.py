@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from torch import Tensor, nn
 
@@ -31,7 +31,8 @@ class TwoWayGRU(nn.Module):
 
     def fold(self) -> Folded:
         """Weights with the message maps folded in, once per batch."""
-        return Folded([layer.fold() for layer in self.along], [layer.fold() for layer in self.against])
+        along, against = (cast(list[MessageGRU], list(layers)) for layers in (self.along, self.against))
+        return Folded([layer.fold() for layer in along], [layer.fold() for layer in against])
 
     def forward(
         self, along: Tensor, against: Tensor, wiring: tuple[Wiring, Wiring], folded: Folded

@@ -54,7 +54,9 @@ def plain_round(layer: MessageGRU, states: list[Tensor], edges: list[tuple[int, 
     return new
 
 
-def plain_streams(module: nn.Module, along: list[Tensor], against: list[Tensor], edges: list[tuple[int, int]]) -> list[Tensor]:
+def plain_streams(
+    module: nn.Module, along: list[Tensor], against: list[Tensor], edges: list[tuple[int, int]]
+) -> list[Tensor]:
     flipped = [(v, u) for u, v in edges]
     for one, other in zip(module.along, module.against, strict=True):
         along, against = plain_round(one, along, edges), plain_round(other, against, flipped)
@@ -168,7 +170,9 @@ def test_draw_frequencies_follow_log_prob() -> None:
     z = codes(model, 1)
     forward = model.decode(z, generator=seeded(0), mask=False, repeats=20_000)
     two = (forward.num_nodes == 2).float().mean()
-    arch = Architectures(torch.tensor([[0, 1, 0]], dtype=torch.uint8), torch.zeros(1, 3, 3, dtype=torch.bool), torch.tensor([2]))
+    arch = Architectures(
+        torch.tensor([[0, 1, 0]], dtype=torch.uint8), torch.zeros(1, 3, 3, dtype=torch.bool), torch.tensor([2])
+    )
     arch.adj[0, 0, 1] = True
     with torch.no_grad():
         expected = float(model.log_prob(arch, z).exp())

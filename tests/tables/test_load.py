@@ -94,6 +94,8 @@ def test_official_file_under_its_name_then_its_compact_form(home: Path, nb101_fi
     assert seen == [place.stat().st_size] and first.source == place.name
     path = convert("nb101")
     assert path == data_dir("nb101") / "nb101.npz"
+    path.write_bytes(b"damaged")
+    assert convert("nb101") == path  # from the official file again
     place.write_bytes(b"damaged")
     again = load_table("nb101")
     assert torch.equal(again.values, first.values)

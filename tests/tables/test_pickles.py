@@ -80,6 +80,16 @@ def test_callback_may_empty_what_it_has_used() -> None:
     assert seen == [0, 3, 6, 9, 12]
 
 
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_what_numbers_were_made_from_is_freed_but_not_what_others_share(protocol: int) -> None:
+    data = [np.bool_(True), np.bool_(True), np.int8(97), np.int8(97), "a", b"a", b"\x01", np.int16(5), np.int16(5)]
+    data += [np.float64(number) for number in range(50)]
+    reader = PlainReader(io.BytesIO(pickle.dumps(data, protocol=protocol)), "a")
+    assert reader.read() == data
+    kept = [entry for entry in reader.memo if isinstance(entry, bytes | str | tuple) and len(entry) > 1]
+    assert len(kept) <= 16  # names and descriptions of types, nothing of the 50 numbers
+
+
 def test_several_pickles_in_one_stream() -> None:
     stream = io.BytesIO(pickle.dumps(1, protocol=2) + pickle.dumps("two", protocol=2) + b"rest")
     assert [PlainReader(stream, "a").read() for _ in range(2)] == [1, "two"]

@@ -75,6 +75,12 @@ def test_matrix_and_operations(tmp_path: Path) -> None:
     assert table.hashes is not None and bytes(table.hashes[1]).hex() == "043721b9c7fe8c5fad811d47d83132ec"
 
 
+def test_bad_hash(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "hash,matrix,ops,accuracy", "b49a,010/001/000,conv3x3-bn-relu,0.9")
+    with pytest.raises(CorruptFile, match="a.csv: a module hash is 32 hexadecimal digits .got 'b49a'"):
+        load_table(path, space="nb101")
+
+
 def test_space_is_asked_for(tmp_path: Path) -> None:
     with pytest.raises(SpaceMismatch, match='space="nb201"'):
         load_table(write(tmp_path / "a.csv", "arch,accuracy", f"{ROWS[0]},1"))
