@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, cast
 
 import torch
 from torch import Generator, Tensor, nn
@@ -15,7 +15,7 @@ from graphnas.models.layers.node_generator import Context, NodeGenerator, StepLo
 from graphnas.models.layers.readout import GatedSum
 from graphnas.models.layers.rollout import Draws, rollout, uniform_noise
 from graphnas.models.layers.two_way import TwoWayGRU
-from graphnas.models.layers.union import reverse_graphs, union
+from graphnas.models.layers.union import replace_rows, reverse_graphs, union
 from graphnas.models.zoo import register_model
 from graphnas.spaces import INPUT, OUTPUT, Architectures, SearchSpace
 
@@ -34,6 +34,8 @@ class SVGEConfig(ModelConfig):
     """Weight of the KL term of one graph against its reconstruction loss."""
     noise_scale: float = 0.01
     """Factor on the posterior's standard deviation when a code is drawn in training; 1 makes a calibrated VAE."""
+    edge_loss: Literal["mean", "sum"] = "mean"
+    """How the candidate edges of a step enter the loss; their sum makes it the negative log-likelihood."""
     accuracy_head: bool = False
     """Adds the regressor of SVGE_acc on the posterior mean."""
     accuracy_layers: int = 4
@@ -46,6 +48,8 @@ class SVGEConfig(ModelConfig):
     def __post_init__(self) -> None:
         if self.node_dim < 2 or self.node_dim % 2:
             raise ValueError(f"node_dim must be even and positive (got {self.node_dim})")
+        if self.edge_loss not in ("mean", "sum"):
+            raise ValueError(f"edge_loss must be mean or sum (got {self.edge_loss!r})")
         if self.latent_dim < 1 or self.rounds < 1 or self.accuracy_layers < 1:
             raise ValueError("latent_dim, rounds and accuracy_layers must be at least 1")
 
@@ -73,7 +77,8 @@ class SVGE(GraphVAE):
     """Graph VAE with a two-stream message-passing encoder and a two-sided vertex-by-vertex decoder.
 
     One decoder reads a graph from the input on and, with the same weights, its mirror image from the output on; a
-    decoded graph has the types of the first and the edges of both. Per graph
+    decoded graph has the types of the first and the edges of both. The most probable decode (`sample=False`) is the
+    one of that union, the forward and the mirrored graph that both directions together find most likely. Per graph
 
         loss = sum over both directions and steps [ CE(type) + mean_u BCE(edge_u) ] + kl_weight KL(q(z | G) || N(0, I))
 
@@ -114,7 +119,8 @@ class SVGE(GraphVAE):
         mu, logvar = self.encoder(archs)
         z = self._draw(mu, logvar)
         steps = self._teacher_forced(archs, z, both=True)
-        reconstruction = (steps.types + steps.edge_means).view(2, -1).sum(0).mean()
+        edges = steps.edge_sums if self.settings.edge_loss == "sum" else steps.edge_means
+        reconstruction = (steps.types + edges).view(2, -1).sum(0).mean()
         kl = kl_divergence(mu, logvar).mean()
         weight = self.settings.kl_weight * (len(archs) if self.settings.faithful else 1)
         losses = {"total": reconstruction + weight * kl, "reconstruction": reconstruction, "kl": kl}
@@ -161,7 +167,29 @@ class SVGE(GraphVAE):
             stops_on_start=~forward_rows & faithful,
         )
         graphs = rollout(self.decoder, self.space, self.decoder.context(z), draws)
-        return union(graphs[:count], graphs[count:], self.space if mask else None, faithful)
+        forward, mirrored = graphs[:count], graphs[count:]
+        joint = union(forward, mirrored, self.space if mask else None, faithful)
+        if sample or faithful:
+            return joint
+        return self._most_probable([joint, forward, reverse_graphs(mirrored)], z[source], mask)
+
+    def _most_probable(self, candidates: list[Architectures], z: Tensor, mask: bool) -> Architectures:
+        """Row by row the candidate that both directions together find most probable; the first one is always valid."""
+        best = candidates[0]
+        for other in candidates[1:]:
+            rows = ~other.equal(best)
+            if mask:
+                rows &= self.space.is_valid(other)
+            rows = rows.nonzero().flatten()
+            if len(rows):
+                better = rows[self._joint_score(other[rows], z[rows]) > self._joint_score(best[rows], z[rows])]
+                best = replace_rows(best, better, other)
+        return best
+
+    def _joint_score(self, archs: Architectures, z: Tensor) -> Tensor:
+        """Log-likelihood of both directions, float [B]."""
+        steps = self._teacher_forced(archs, z, both=True)
+        return -(steps.types - steps.forced + steps.edge_sums).view(2, -1).sum(0)
 
     def _draw(self, mu: Tensor, logvar: Tensor) -> Tensor:
         """A code from the posterior in training, its mean otherwise."""

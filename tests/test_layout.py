@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib import import_module
@@ -57,8 +58,9 @@ def test_no_folder_is_importable_from_elsewhere(tmp_path: Path) -> None:
         "    print(name, spec and (spec.origin or list(spec.submodule_search_locations)))\n"
     )
     names = [*FOLDERS, "tests", "setup", "benchmarks", "examples", "graphnas"]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     run = subprocess.run(
-        [sys.executable, "-c", probe, *names], cwd=tmp_path, capture_output=True, text=True, check=True
+        [sys.executable, "-c", probe, *names], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
     )
     found = {line.split()[0] for line in run.stdout.splitlines() if str(ROOT) in line}
     assert found == {"graphnas"}

@@ -11,6 +11,8 @@ from lightning_fabric import Fabric
 from graphnas.errors import GraphnasError
 from graphnas.train.config import FitConfig
 
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
 
 def make_fabric(config: FitConfig) -> Fabric:
     """Device and precision; several processes when started by torchrun (gloo on the CPU)."""
@@ -21,10 +23,11 @@ def make_fabric(config: FitConfig) -> Fabric:
 
         on_cpu = config.device == "cpu" or not torch.cuda.is_available()
         strategy = DDPStrategy(process_group_backend="gloo" if on_cpu else "nccl")
-    accelerator = {"auto": "auto", "cuda": "gpu"}.get(config.device, config.device)
+    if config.device not in DEVICES:
+        raise GraphnasError(f"device must be {', '.join(DEVICES)} (got {config.device!r})")
     try:
         fabric = Fabric(
-            accelerator=accelerator,
+            accelerator=config.device,
             devices=local,
             num_nodes=world // local,
             strategy=strategy,

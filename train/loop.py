@@ -24,7 +24,7 @@ from graphnas.models import save_model
 from graphnas.spaces import Architectures
 from graphnas.train.config import FitConfig
 from graphnas.train.device import make_fabric
-from graphnas.train.objectives import Objective
+from graphnas.train.objectives import Objective, OnTensors
 from graphnas.train.run_folder import RunFolder
 
 log = logging.getLogger(__name__)
@@ -71,10 +71,10 @@ class Trainer:
     ) -> None:
         self.config, self.run, self.validation = config, run, validation
         self.fabric = make_fabric(config)
-        self.raw = objective
+        self.raw, module = objective, OnTensors(objective)
         optimizer = make_optimizer(objective, config)
         self.objective, self.optimizer = self.fabric.setup(
-            cast(Module, torch.compile(objective)) if config.compile else objective, optimizer
+            cast(Module, torch.compile(module)) if config.compile else module, optimizer
         )
         self.warmup = LambdaLR(optimizer, lambda step: rate_factor(step, config))
         self.plateau = ReduceLROnPlateau(optimizer, patience=config.patience) if config.schedule == "plateau" else None
@@ -161,7 +161,7 @@ class Trainer:
     def train_step(self, archs: Architectures, y: Tensor | None) -> None:
         """One optimiser step; its losses are added to `sums`."""
         self.seed_noise()
-        losses = cast(dict[str, Tensor], self.objective(archs, y))
+        losses = cast(dict[str, Tensor], self.objective(archs.ops, archs.adj, archs.num_nodes, y))
         self.optimizer.zero_grad()
         self.fabric.backward(losses["total"])
         if self.config.clip_norm > 0:

@@ -39,6 +39,18 @@ class Objective(nn.Module, ABC):
         return {name: value / len(archs) for name, value in sums.items()}
 
 
+class OnTensors(nn.Module):
+    """An objective called with tensors, which Fabric can convert to its precision; it fails on `Architectures`."""
+
+    def __init__(self, objective: Objective) -> None:
+        super().__init__()
+        self.objective = objective
+
+    def forward(self, ops: Tensor, adj: Tensor, num_nodes: Tensor, y: Tensor | None) -> dict[str, Tensor]:
+        losses: dict[str, Tensor] = self.objective(Architectures(ops, adj, num_nodes), y)
+        return losses
+
+
 class VAEObjective(Objective):
     """The evidence bound of a :class:`GraphVAE`, with its regression part where targets are given.
 

@@ -26,7 +26,7 @@ NAS-Bench-101, train SVGE on them, evaluate it on held-out cells, draw reconstru
 latent space, and write one report. Training is far from converged after these few minutes; `graphnas train vae --recipe
 svge_nb101` goes on to 99 % exact reconstruction."""
 
-MODEL = {"node_dim": 128, "noise_scale": 1.0}
+MODEL = {"node_dim": 128, "noise_scale": 1.0, "edge_loss": "sum"}
 STEPS, QUICK_STEPS = 2200, 60
 
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Generator, Tensor
 
-from graphnas.errors import InvalidArchitecture
+from graphnas.errors import InvalidArchitecture, OutsideSpace
 from graphnas.spaces import dag_edits
 from graphnas.spaces.architectures import Architectures
 from graphnas.spaces.base import OUTPUT, Rule, SearchSpace
@@ -73,7 +73,10 @@ class DagSpace(SearchSpace):
     def _members(self) -> Architectures:
         sizes = range(2, self.max_nodes + 1)
         parts = [enumerate_dags(size, self.num_labels, self.max_edges) for size in sizes]
-        return Architectures.concat(parts).widen(self.max_nodes)
+        members = Architectures.concat(parts).widen(self.max_nodes)
+        if len(members) != self.size:
+            raise OutsideSpace(f"{type(self).__name__}.size says {self.size}, its limits make {len(members)}: correct it")
+        return members
 
     @cached_property
     def _member_numbers(self) -> Tensor:
