@@ -41,6 +41,8 @@ class FitConfig:
     """Steps of linear warm-up."""
     final_rate: float = 1e-3
     """End of the cosine as a share of `learning_rate`."""
+    beta2: float = 0.999
+    """Decay of Adam's second moment; less forgets sooner and bears a higher rate."""
     weight_decay: float = 0.0
     """Decoupled weight decay (AdamW) when positive."""
     clip_norm: float = 1.0
@@ -110,3 +112,16 @@ class VAEConfig:
     """Data."""
     fit: FitConfig = field(default_factory=FitConfig)
     """Loop."""
+
+    @classmethod
+    def from_plain(cls, content: dict[str, Any]) -> VAEConfig:
+        """The config that nested mappings describe; other entries of `content` are left alone.
+
+        Raises:
+            InvalidValues: groups that are no mappings or have unknown entries, values out of range.
+        """
+        try:
+            data, loop = DataConfig(**content["data"]), FitConfig(**content["fit"])
+        except TypeError as error:
+            raise InvalidValues(str(error).removeprefix(f"{__name__}.")) from error
+        return cls(content["model"], content["model_args"], data, loop)

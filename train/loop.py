@@ -50,9 +50,10 @@ class Labelled:
 def make_optimizer(objective: Objective, config: FitConfig) -> Optimizer:
     """Adam, or AdamW with weight decay."""
     parameters = [parameter for parameter in objective.parameters() if parameter.requires_grad]
+    betas = (0.9, config.beta2)
     if config.weight_decay > 0:
-        return AdamW(parameters, config.learning_rate, weight_decay=config.weight_decay)
-    return Adam(parameters, config.learning_rate)
+        return AdamW(parameters, config.learning_rate, betas, weight_decay=config.weight_decay)
+    return Adam(parameters, config.learning_rate, betas)
 
 
 def rate_factor(step: int, config: FitConfig) -> float:

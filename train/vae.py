@@ -13,7 +13,7 @@ from graphnas.checkpoint import remove_partial
 from graphnas.errors import CheckpointMismatch, CorruptFile, GraphnasError, InvalidValues
 from graphnas.models import GraphVAE, create_model, load_model
 from graphnas.spaces import get_space
-from graphnas.train.config import DataConfig, FitConfig, VAEConfig
+from graphnas.train.config import VAEConfig
 from graphnas.train.data import Prepared, prepare, random_rows
 from graphnas.train.loop import FitResult, Labelled, fit
 from graphnas.train.objectives import VAEObjective
@@ -107,11 +107,8 @@ def read_vae_config(path: Path) -> VAEConfig:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(VAEConfig)
     try:
-        content = parser.parse_object(run.read_config()).as_dict()
-        return VAEConfig(
-            content["model"], content["model_args"], DataConfig(**content["data"]), FitConfig(**content["fit"])
-        )
-    except (ArgumentError, InvalidValues, TypeError) as error:
+        return VAEConfig.from_plain(parser.parse_object(run.read_config()).as_dict())
+    except (ArgumentError, InvalidValues) as error:
         reason = " ".join(str(error).split())
         raise CorruptFile(f"{run.config_file} is damaged or of another version of graphnas: {reason}") from error
 

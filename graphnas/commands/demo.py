@@ -27,7 +27,7 @@ latent space, and write one report. Training is far from converged after these f
 svge_nb101` goes on to 99 % exact reconstruction."""
 
 MODEL = {"node_dim": 128, "noise_scale": 1.0, "edge_loss": "sum"}
-STEPS, QUICK_STEPS = 2200, 60
+STEPS, QUICK_STEPS = 2600, 60
 
 
 class Clock:
@@ -88,7 +88,14 @@ def demo_config(seed: int, device: str, quick: bool) -> VAEConfig:
     """The training run of the demo."""
     steps = QUICK_STEPS if quick else STEPS
     fit = FitConfig(
-        max_steps=steps, validate_every=max(1, steps // 8), warmup_steps=min(100, steps // 4), seed=seed, device=device
+        max_steps=steps,
+        batch_size=64,
+        learning_rate=2e-3,
+        beta2=0.99,
+        validate_every=max(1, steps // 8),
+        warmup_steps=min(200, steps // 4),
+        seed=seed,
+        device=device,
     )
     if quick:
         fit.batch_size = 32

@@ -18,7 +18,7 @@ from graphnas.commands.parsing import (
     use_threads,
 )
 from graphnas.models import model_info
-from graphnas.train.config import DataConfig, FitConfig, VAEConfig
+from graphnas.train.config import VAEConfig
 from graphnas.train.run_folder import is_main_process
 from graphnas.train.vae import read_vae_config, train_vae
 
@@ -77,9 +77,7 @@ def to_config(options: Namespace) -> VAEConfig:
         known = model_info(content["model"])["config"]
         narrow = {name: size for name, size in QUICK_MODEL.items() if name in known}
         content["model_args"] = narrow | content["model_args"]
-    return VAEConfig(
-        content["model"], content["model_args"], DataConfig(**content["data"]), FitConfig(**content["fit"])
-    )
+    return VAEConfig.from_plain(content)
 
 
 def run(command: str, arguments: Sequence[str]) -> None:

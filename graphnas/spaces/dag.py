@@ -75,7 +75,9 @@ class DagSpace(SearchSpace):
         parts = [enumerate_dags(size, self.num_labels, self.max_edges) for size in sizes]
         members = Architectures.concat(parts).widen(self.max_nodes)
         if len(members) != self.size:
-            raise OutsideSpace(f"{type(self).__name__}.size says {self.size}, its limits make {len(members)}: correct it")
+            raise OutsideSpace(
+                f"{type(self).__name__}.size says {self.size}, its limits make {len(members)}: correct it"
+            )
         return members
 
     @cached_property
