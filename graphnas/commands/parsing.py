@@ -49,7 +49,10 @@ def parse(parser: ArgumentParser, arguments: Sequence[str]) -> Namespace:
     Raises:
         UsageError: bad options.
     """
-    namespace: Namespace = parser.parse_args(list(arguments))
+    try:
+        namespace: Namespace = parser.parse_args(list(arguments))
+    except UnicodeDecodeError as error:
+        raise UsageError(f"expected text in every file given as an option: {error}") from error
     return namespace
 
 

@@ -55,9 +55,9 @@ def read_options(arguments: Sequence[str]) -> Namespace:
     words = [*QUICK, *arguments] if "--quick" in arguments else list(arguments)
     parser = make_train_parser()
     for place, word in enumerate(words):
-        name, _, value = word.partition("=")
+        name, equals, value = word.partition("=")
         if name == "--recipe":
-            value = value or next(iter(words[place + 1 : place + 2]), "")
+            value = value if equals else "".join(words[place + 1 : place + 2])
             words = ["--config", str(recipe_path(value, "train")), *words]
             break
     return parse(parser, words)

@@ -39,29 +39,57 @@ def uniform_noise(
     return torch.rand(count, max_nodes - 1, 1 + max_nodes, generator=generator, device=source).to(device)
 
 
+class Canvas:
+    """S graphs being drawn, and which of them are not finished.
+
+    Attributes:
+        ops, adj, sizes: as in Architectures; a graph's size is set when it ends.
+        live: int64 [L], rows still growing, ascending.
+    """
+
+    def __init__(self, draws: Draws, width: int) -> None:
+        count, device = len(draws.group), draws.group.device
+        self.draws = draws
+        self.ops = torch.zeros(count, width, dtype=torch.uint8, device=device)
+        self.adj = torch.zeros(count, width, width, dtype=torch.bool, device=device)
+        self.sizes = torch.full((count,), width, dtype=torch.int64, device=device)
+        self.live = torch.arange(count, device=device)
+        self.ops[:, 0] = draws.start.to(torch.uint8)
+
+    def partial(self, rows: Tensor) -> Architectures:
+        """A copy of some graphs as they stand, for the masks of the space."""
+        return Architectures(self.ops[rows], self.adj[rows], torch.full_like(rows, self.ops.shape[1]))
+
+    def finish(self, kinds: Tensor, vertex: int) -> Tensor:
+        """End the live graphs whose new vertex has a closing type; bool [L] of those that go on."""
+        start, end = self.draws.start[self.live], self.draws.end[self.live]
+        ended = (kinds == end) | (self.draws.stops_on_start[self.live] & (kinds == start))
+        self.sizes[self.live[ended]] = vertex + 1
+        self.live = self.live[~ended]
+        return ~ended
+
+    def edge_bits(self, vertex: int) -> Tensor:
+        """In-edges of a vertex of the live graphs as one number each, int64 [L]."""
+        weights = 1 << torch.arange(vertex, device=self.live.device)
+        return (self.adj[self.live, :vertex, vertex] * weights).sum(1)
+
+
 def rollout(model: NodeGenerator, space: SearchSpace, context: Context, draws: Draws) -> Architectures:
     """Graphs drawn vertex by vertex, in generation order (first vertex first); [S] rows.
 
-    Draws with the same code and the same choices so far share one computation.
+    Draws with the same code and the same choices so far share one computation: `group` maps live draws to states.
     """
-    count, width, device = len(draws.group), space.max_nodes, draws.group.device
-    ops = torch.zeros(count, width, dtype=torch.uint8, device=device)
-    adj = torch.zeros(count, width, width, dtype=torch.bool, device=device)
-    sizes = torch.full((count,), width, dtype=torch.int64, device=device)
-    ops[:, 0] = draws.start.to(torch.uint8)
+    canvas = Canvas(draws, space.max_nodes)
     folded, half = model.propagate.fold(), model.node_dim // 2
-
-    live = torch.arange(count, device=device)  # draws not yet ended
     group, first = distinct(draws.group * 2 + (draws.start != draws.start.min()))
     context = context.pick(draws.group[first])
     along, against = model.start_state(draws.start[first], context)[None].split(half, 2)
-    for vertex in range(1, width):
-        partial = adj[live[first], :vertex, :vertex].float()
+    for vertex in range(1, space.max_nodes):
+        partial = canvas.adj[canvas.live[first], :vertex, :vertex].float()
         along, against = model.step(along, against, partial, folded)
         state = torch.cat([along, against], 2)
         graph, graph_init = model.read(state)
-        kinds = draw_types(model.type_logits(graph, context)[group], vertex, space, ops, adj, live, draws)
-        ops[live, vertex] = kinds.to(torch.uint8)
+        kinds = draw_types(model.type_logits(graph, context)[group], vertex, space, canvas)
 
         parent = group
         group, first = distinct(parent * space.num_ops + kinds)
@@ -69,25 +97,19 @@ def rollout(model: NodeGenerator, space: SearchSpace, context: Context, draws: D
         state, graph, context = state[:, keep], graph[keep], context.pick(keep)
         new = model.new_state(kinds[first], graph_init[keep], context)
         if vertex == 1:
-            adj[live, 0, 1] = True
+            canvas.adj[canvas.live, 0, 1] = True
         else:
-            logits = model.edge_logits(state, new, graph, context)
-            draw_edges(logits.T[group], vertex, space, ops, adj, live, draws)
+            draw_edges(model.edge_logits(state, new, graph, context).T[group], vertex, space, canvas)
 
-        ended = (kinds == draws.end[live]) | (draws.stops_on_start[live] & (kinds == draws.start[live]))
-        sizes[live[ended]] = vertex + 1
-        live, parent = live[~ended], group[~ended]
-        if len(live) == 0:
+        parent = group[canvas.finish(kinds, vertex)]
+        if len(parent) == 0:
             break
-        bits = (adj[live, :vertex, vertex].long() << torch.arange(vertex, device=device)).sum(1)
-        group, first = distinct((parent << vertex) + bits)
+        group, first = distinct((parent << vertex) + canvas.edge_bits(vertex))
         keep = parent[first]
         context = context.pick(keep)
-        along, against = (
-            torch.cat([part[:, keep], more[None, keep]])
-            for part, more in zip(state.split(half, 2), new.split(half, 1), strict=True)
-        )
-    return Architectures(ops, adj, sizes).clean()
+        grown = torch.cat([state[:, keep], new[None, keep]])
+        along, against = grown.split(half, 2)
+    return Architectures(canvas.ops, canvas.adj, canvas.sizes).clean()
 
 
 def distinct(keys: Tensor) -> tuple[Tensor, Tensor]:
@@ -98,46 +120,42 @@ def distinct(keys: Tensor) -> tuple[Tensor, Tensor]:
     return group, first
 
 
-def draw_types(
-    logits: Tensor, vertex: int, space: SearchSpace, ops: Tensor, adj: Tensor, live: Tensor, draws: Draws
-) -> Tensor:
-    """Types int64 [L] of the next vertex of the live draws from logits [L, T]."""
-    ends, starts = draws.end[live], draws.start[live]
-    allowed = torch.ones_like(logits, dtype=torch.bool)
-    allowed.scatter_(1, starts[:, None], ~draws.closed[live][:, None])
-    if bool(draws.ruled.any()):
-        rows = draws.ruled[live].nonzero().flatten()
-        allowed[rows] &= space.type_mask(partial_graphs(ops, adj, live[rows]), vertex)
+def draw_types(logits: Tensor, vertex: int, space: SearchSpace, canvas: Canvas) -> Tensor:
+    """Draw and write the types int64 [L] of the next vertex of the live graphs from logits [L, T]."""
+    draws, live = canvas.draws, canvas.live
     if vertex == space.max_nodes - 1:
-        return ends
-    logits = logits.masked_fill(~allowed, -torch.inf)
-    if draws.noise is None:
+        kinds = draws.end[live]
+    else:
+        allowed = torch.ones_like(logits, dtype=torch.bool)
+        allowed.scatter_(1, draws.start[live, None], ~draws.closed[live, None])
+        ruled = draws.ruled[live].nonzero().flatten()
+        if len(ruled):
+            allowed[ruled] &= space.type_mask(canvas.partial(live[ruled]), vertex)
+        noise = None if draws.noise is None else draws.noise[live, vertex - 1, 0]
+        kinds = choose(logits.masked_fill(~allowed, -torch.inf), noise)
+    canvas.ops[live, vertex] = kinds.to(torch.uint8)
+    return kinds
+
+
+def choose(logits: Tensor, noise: Tensor | None) -> Tensor:
+    """The most probable entry of each row, or the one at a uniform point [L] of the cumulative distribution."""
+    if noise is None:
         return logits.argmax(1)
     below = logits.softmax(1).cumsum(1)
-    point = draws.noise[live, vertex - 1, 0] * below[:, -1]
-    kinds = (below <= point[:, None]).sum(1)
-    return kinds.clamp_max(logits.shape[1] - 1)
+    return (below <= noise[:, None] * below[:, -1:]).sum(1).clamp_max(logits.shape[1] - 1)
 
 
-def draw_edges(
-    logits: Tensor, vertex: int, space: SearchSpace, ops: Tensor, adj: Tensor, live: Tensor, draws: Draws
-) -> None:
-    """Write the in-edges of `vertex` of the live draws, from logits [L, vertex], into `adj`."""
-    if draws.noise is None:
-        chosen = logits > 0
-    else:
+def draw_edges(logits: Tensor, vertex: int, space: SearchSpace, canvas: Canvas) -> None:
+    """Draw and write the in-edges of `vertex` of the live graphs from logits [L, vertex]."""
+    draws, live = canvas.draws, canvas.live
+    chosen = logits > 0
+    if draws.noise is not None:
         chosen = draws.noise[live, vertex - 1, 1 : 1 + vertex] < logits.sigmoid()
     ruled = draws.ruled[live].nonzero().flatten()
     if len(ruled):
-        partial = partial_graphs(ops, adj, live[ruled])
+        partial = canvas.partial(live[ruled])
         for source in range(vertex - 1, -1, -1):
             may, must = space.edge_mask(partial, vertex, source)
             partial.adj[:, source, vertex] = (chosen[ruled, source] & may) | must
         chosen[ruled] = partial.adj[:, :vertex, vertex]
-    adj[live, :vertex, vertex] = chosen
-
-
-def partial_graphs(ops: Tensor, adj: Tensor, rows: Tensor) -> Architectures:
-    """A copy of some draws as they stand, for the masks of the space."""
-    sizes = torch.full((len(rows),), ops.shape[1], dtype=torch.int64, device=ops.device)
-    return Architectures(ops[rows], adj[rows], sizes)
+    canvas.adj[live, :vertex, vertex] = chosen
