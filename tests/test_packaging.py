@@ -117,7 +117,6 @@ def test_wheel_holds_graphnas_and_its_data_only(wheel: Path, source: Path) -> No
     assert f"{info}/licenses/LICENSE" in names
     expected = data_files(source)
     assert any("/train/" in name and name.endswith(".yaml") for name in expected)
-    assert any("/bo/" in name and name.endswith(".yaml") for name in expected)
     assert expected - set(names) == set(), "package_data in setup.py misses these"
     code = {name for name in names if name.endswith(".py")}
     assert len(code) == sum(

@@ -93,7 +93,7 @@ def test_stopped_between_checkpoints(
 def test_early_stop_counts_on_over_interruptions(
     make_config: MakeConfig, outcome: Outcome, stop_after: Callable[[int], None], tmp_path: Path
 ) -> None:
-    fit = {"max_steps": 400, "validate_every": 2, "learning_rate": 0.5, "warmup_steps": 0, "stop_after": 4}
+    fit = {"max_steps": 400, "validate_every": 2, "learning_rate": 0.2, "warmup_steps": 0, "stop_after": 4}
     config = make_config(**fit, schedule="constant", save_minutes=0)
     straight = train_vae(config, tmp_path / "straight", progress=False)
     assert 8 <= straight.steps < 400
