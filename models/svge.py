@@ -82,13 +82,16 @@ class SVGE(GraphVAE):
 
         loss = sum over both directions and steps [ CE(type) + mean_u BCE(edge_u) ] + kl_weight KL(q(z | G) || N(0, I))
 
-    and, with `accuracy_head`, `total = (1 - w) loss + w (y - head(mu))^2`. Targets that are NaN are left out.
+    (or the sum over u, see `edge_loss`) and, with `accuracy_head`, `total = (1 - w) loss + w (y - head(mu))^2`. Targets
+    that are NaN are left out.
 
     `log_prob` is that of the forward direction, a normalised distribution over graphs in the space's vertex order.
 
     With `faithful=True` the model behaves as the released code does:
         * an edge of the mirrored decoding joins the union only if no forward edge shares its source or its target;
-        * edge scores use the readout and code of another row of the batch, so losses depend on batch mates;
+        * edge scores use the readout and code of another row of the batch, so losses depend on batch mates (decoding
+          does not: the released metrics decode one graph at a time, where the rows agree; steps past the end of a short
+          graph, which reach other rows this way, run on its own edges here and on its first edge alone there);
         * the mirrored decoding may also end on the output type, and is mirrored about its last edge's target;
         * the KL term is summed over the batch while the reconstruction is averaged: its weight is kl_weight * B.
 
