@@ -1,4 +1,4 @@
-"""From a code to one architecture: the most common of many decodes."""
+"""From a code to one architecture: the most common of many decodes, or the one whose posterior fits the code best."""
 
 from __future__ import annotations
 
@@ -50,3 +50,44 @@ def most_common_decode(
     chosen[codes_seen] = rows[first[winners]]
     votes[codes_seen] = torch.from_numpy(counts[winners])
     return CommonDecodes(graphs[chosen], votes, valid.view(len(codes), draws).sum(1))
+
+
+@torch.no_grad()
+def posterior_decode(
+    model: GraphVAE, codes: Tensor, draws: int = 20, generator: Generator | None = None
+) -> Architectures:
+    """The candidate whose posterior makes each code most likely: argmax over G of log q(z | G), B rows.
+
+    Candidates are the most probable decode and `draws` stochastic ones, all valid. Under a uniform prior over
+    architectures the best decoder of a given encoder is p(G | z) ~ q(z | G); the trained decoder only proposes here, and
+    the encoder, which is exact about what it encodes, decides.
+
+    Args:
+        model: any graph VAE.
+        codes: float [B, Z].
+        draws: stochastic candidates per code.
+        generator: of the draws.
+    """
+    best = decode_all(model, codes, sample=False)
+    score = log_posterior(model, best, codes)
+    drawn = decode_all(model, codes, True, generator, repeats=draws)
+    for draw in range(draws):
+        other = drawn[torch.arange(len(codes)) * draws + draw]
+        rows = (~other.equal(best)).nonzero().flatten()
+        if len(rows) == 0:
+            continue
+        value = log_posterior(model, other[rows], codes[rows])
+        better = value > score[rows]
+        score[rows[better]] = value[better]
+        best = best.replaced(rows[better], other)
+    return best
+
+
+def log_posterior(model: GraphVAE, archs: Architectures, codes: Tensor, batch_size: int = 1024) -> Tensor:
+    """log q(z | G) up to a constant, float [B] on the CPU."""
+    parts = []
+    for start in range(0, len(archs), batch_size):
+        mu, logvar = (part.cpu() for part in model.encode(archs[start : start + batch_size]))
+        offset = codes[start : start + batch_size].cpu() - mu
+        parts.append(-0.5 * (offset.square() * (-logvar).exp() + logvar).sum(1))
+    return torch.cat(parts) if parts else torch.zeros(0)

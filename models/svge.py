@@ -15,7 +15,7 @@ from graphnas.models.layers.node_generator import Context, NodeGenerator, StepLo
 from graphnas.models.layers.readout import GatedSum
 from graphnas.models.layers.rollout import Draws, rollout, uniform_noise
 from graphnas.models.layers.two_way import TwoWayGRU
-from graphnas.models.layers.union import replace_rows, reverse_graphs, union
+from graphnas.models.layers.union import reverse_graphs, union
 from graphnas.models.zoo import register_model
 from graphnas.spaces import INPUT, OUTPUT, Architectures, SearchSpace
 
@@ -30,6 +30,8 @@ class SVGEConfig(ModelConfig):
     """Z, width of the code and of every readout."""
     rounds: int = 2
     """L, message passing rounds per stream in the encoder and in every decoder step."""
+    encoder_rounds: int | None = None
+    """Rounds of the encoder where they differ; more tell apart cells whose vertices differ only further away."""
     kl_weight: float = 0.005
     """Weight of the KL term of one graph against its reconstruction loss."""
     noise_scale: float = 0.01
@@ -50,8 +52,10 @@ class SVGEConfig(ModelConfig):
             raise ValueError(f"node_dim must be even and positive (got {self.node_dim})")
         if self.edge_loss not in ("mean", "sum"):
             raise ValueError(f"edge_loss must be mean or sum (got {self.edge_loss!r})")
-        if self.latent_dim < 1 or self.rounds < 1 or self.accuracy_layers < 1:
-            raise ValueError("latent_dim, rounds and accuracy_layers must be at least 1")
+        for name in ("latent_dim", "rounds", "encoder_rounds", "accuracy_layers"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1 (got {value})")
 
 
 class SVGEEncoder(nn.Module):
@@ -60,7 +64,7 @@ class SVGEEncoder(nn.Module):
     def __init__(self, num_types: int, config: SVGEConfig) -> None:
         super().__init__()
         self.types = nn.Embedding(num_types, config.node_dim // 2)
-        self.propagate = TwoWayGRU(config.node_dim // 2, config.rounds)
+        self.propagate = TwoWayGRU(config.node_dim // 2, config.encoder_rounds or config.rounds)
         self.readout = GatedSum(config.node_dim, config.latent_dim, count=2)
 
     def forward(self, archs: Architectures) -> tuple[Tensor, Tensor]:
@@ -186,7 +190,7 @@ class SVGE(GraphVAE):
             rows = rows.nonzero().flatten()
             if len(rows):
                 better = rows[self._joint_score(other[rows], z[rows]) > self._joint_score(best[rows], z[rows])]
-                best = replace_rows(best, better, other)
+                best = best.replaced(better, other)
         return best
 
     def _joint_score(self, archs: Architectures, z: Tensor) -> Tensor:

@@ -366,7 +366,7 @@ def test_models_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert "2,245,121" in out and "node_dim" in out and "250" in out
 
 
-def test_data_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str], real_data: Path) -> None:
+def test_data_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "list"]) == 0
     rows = [line.split()[:3] for line in capsys.readouterr().out.splitlines()]
     assert (
@@ -382,6 +382,13 @@ def test_data_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str], real_
     assert main(["data", "info", "toy"]) == 0
     out = capsys.readouterr().out
     assert "787" in out and re.search(r"score +fraction +787 +0\.1417 +1\.0000", out)
+    assert main(["data", "convert", "toy", f"--out={tmp_path / 'toy.npz'}"]) == 0
+    assert f"path    {tmp_path / 'toy.npz'}" in capsys.readouterr().out
+    assert main(["data", "info", str(tmp_path / "toy.npz")]) == 0
+    assert capsys.readouterr().out == out.partition("\n\n")[2]
+
+
+def test_converting_a_csv(tmp_path: Path, capsys: pytest.CaptureFixture[str], real_data: Path) -> None:
     csv = str(real_data / "nb101_sample.csv.gz")
     assert main(["data", "convert", csv, "--space=nb101", f"--out={tmp_path / 'x.npz'}", "--quiet"]) == 0
     assert f"path    {tmp_path / 'x.npz'}" in capsys.readouterr().out
@@ -469,10 +476,10 @@ def test_more_real_processes(copy: Path, tmp_path: Path) -> None:
 def test_interrupt_signal(tmp_path: Path) -> None:
     command = [sys.executable, "-P", "-m", "graphnas", "train", "vae", *TINY, "--fit.max_steps=100000"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    options = [f"--out={tmp_path / 'run'}", "--fit.batch_size=32", "--fit.validate_every=2"]
+    options = [f"--out={tmp_path / 'run'}", "--fit.batch_size=32", "--fit.validate_every=20"]
     with subprocess.Popen([*command, *options], env=environment, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        while not process.stderr.readline().startswith("step 4"):
+        while not process.stderr.readline().startswith("step 40"):
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
         assert process.stderr.read().splitlines()[-1] == "graphnas: interrupted"

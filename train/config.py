@@ -69,6 +69,7 @@ class FitConfig:
         check_range(self, 0, "warmup_steps", "final_rate", "weight_decay", "clip_norm", "patience", "stop_after")
         check_range(self, 0, "save_minutes")
         check_range(self, 0, "seed", below=SEEDS)
+        check_range(self, 0, "beta2", below=1)
         if not 0 < self.learning_rate < math.inf:
             raise InvalidValues(f"learning_rate must be positive (got {self.learning_rate})")
 

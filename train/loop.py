@@ -52,8 +52,8 @@ def make_optimizer(objective: Objective, config: FitConfig) -> Optimizer:
     parameters = [parameter for parameter in objective.parameters() if parameter.requires_grad]
     betas = (0.9, config.beta2)
     if config.weight_decay > 0:
-        return AdamW(parameters, config.learning_rate, betas, weight_decay=config.weight_decay)
-    return Adam(parameters, config.learning_rate, betas)
+        return AdamW(parameters, config.learning_rate, betas, weight_decay=config.weight_decay, fused=True)
+    return Adam(parameters, config.learning_rate, betas, fused=True)
 
 
 def rate_factor(step: int, config: FitConfig) -> float:
@@ -247,7 +247,11 @@ def fit(
             )
         if over:
             return FitResult(trainer.step, trainer.best, trainer.records)
-    writer = SummaryWriter(str(run.path / "tensorboard"), purge_step=trainer.step + 1) if run and main else None
+    writer = (
+        SummaryWriter(str(run.path / "tensorboard"), purge_step=trainer.step + 1, flush_secs=10)
+        if run and main
+        else None
+    )
     bar = tqdm(total=config.max_steps, initial=trainer.step, disable=None if progress and main else True, unit="step")
     try:
         _run(trainer, writer, bar)

@@ -120,6 +120,12 @@ class Architectures:
             torch.zeros(0, dtype=torch.int64),
         )
 
+    def replaced(self, rows: Tensor, source: Architectures) -> Architectures:
+        """The same batch with `rows` (int64) taken from the same rows of another batch of its length and width."""
+        ops, adj, num_nodes = self.ops.clone(), self.adj.clone(), self.num_nodes.clone()
+        ops[rows], adj[rows], num_nodes[rows] = source.ops[rows], source.adj[rows], source.num_nodes[rows]
+        return Architectures(ops, adj, num_nodes)
+
     def clean(self) -> Architectures:
         """The same batch with padding set to zero: no op and no edge outside the real vertices."""
         real = self.node_mask

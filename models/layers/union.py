@@ -46,13 +46,6 @@ def union(
     return add_while_valid(forward, extra, space)
 
 
-def replace_rows(archs: Architectures, rows: Tensor, source: Architectures) -> Architectures:
-    """`archs` with some rows taken from another batch of the same length and width."""
-    ops, adj, num_nodes = archs.ops.clone(), archs.adj.clone(), archs.num_nodes.clone()
-    ops[rows], adj[rows], num_nodes[rows] = source.ops[rows], source.adj[rows], source.num_nodes[rows]
-    return Architectures(ops, adj, num_nodes)
-
-
 def mirror_centre(mirrored: Architectures) -> Tensor:
     """Node count the released code mirrors about: one more than the target of the last edge, int64 [B]."""
     has_source = mirrored.adj.any(1)  # [B, N]

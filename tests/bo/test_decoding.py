@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from graphnas import create_model, get_space
-from graphnas.bo.decoding import most_common_decode
+from graphnas.bo.decoding import log_posterior, most_common_decode, posterior_decode
 from graphnas.models import SVGE
 from graphnas.testing import codes, seeded
 from graphnas.train.evaluate import decode_all
@@ -50,3 +50,24 @@ def test_no_valid_draw_is_told(model: SVGE) -> None:
     found = most_common_decode(model, codes(model, 3), 5, seeded(0), mask=False)
     assert found.votes.tolist() == found.valid.tolist() == [0, 0, 0]
     assert not bool(get_space("toy").is_valid(found.archs).any())
+
+
+def test_the_posterior_decides_among_candidates(model: SVGE) -> None:
+    """The encoder mends errors of a half-trained decoder: it knows which candidate has the code that was asked for."""
+    archs = model.space.sample(64, seeded(5))
+    optimizer = torch.optim.Adam(model.train().parameters(), 3e-3)
+    for _ in range(60):
+        optimizer.zero_grad()
+        model.loss(archs)["total"].backward()
+        optimizer.step()
+    with torch.no_grad():
+        z = model.eval().encode(archs)[0]
+    plain, chosen = model.decode(z, sample=False), posterior_decode(model, z, 30, seeded(0))
+    assert bool(model.space.is_valid(chosen).all())
+    right = [int(graphs.equal(archs).sum()) for graphs in (plain, chosen)]
+    assert right[1] > right[0]
+    assert bool((log_posterior(model, chosen, z) >= log_posterior(model, plain, z)).all())
+
+
+def test_posterior_decode_of_nothing(model: SVGE) -> None:
+    assert len(posterior_decode(model, torch.zeros(0, model.latent_dim))) == 0

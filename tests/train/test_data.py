@@ -40,6 +40,11 @@ def test_same_config_same_data() -> None:
     assert set(other.archs.index_keys()) != set(first.archs.index_keys())
 
 
+def test_another_split_seed_is_another_split_of_the_same_space() -> None:
+    splits = [prepare(DataConfig("toy", split_seed=seed)).split for seed in (0, 1)]
+    assert splits[0].test.tolist() != splits[1].test.tolist() and len(splits[0].test) == len(splits[1].test)
+
+
 def test_subset_holds_all_sizes() -> None:
     sizes = prepare(DataConfig("toy", num_graphs=100)).archs.num_nodes
     whole = prepare(DataConfig("toy")).archs.num_nodes

@@ -107,6 +107,26 @@ def test_a_model_that_is_right_for_every_fourth_graph() -> None:
     assert values["reconstruction_ci"] == pytest.approx(2.0227 * math.sqrt(0.25 * 0.75 / 39), rel=1e-3)
 
 
+def test_the_published_protocol_is_unmasked() -> None:
+    class Unmasked(Stub):
+        """Right without the masks, wrong with them."""
+
+        def decode(
+            self,
+            z: Tensor,
+            sample: bool = True,
+            generator: Generator | None = None,
+            mask: bool = True,
+            repeats: int = 1,
+        ) -> Architectures:
+            return super().decode(z - float(mask), repeats=repeats)
+
+    archs = get_space("toy").enumerate()
+    values = reconstruction(Unmasked(get_space("toy"), archs), archs[10:50], SMALL)
+    assert values["reconstruction"] == values["exact_unmasked"] == 1
+    assert values["exact"] == values["exact_isomorphic"] == 0
+
+
 def test_hand_made_prior_samples() -> None:
     toy = get_space("toy")
     chain = cell(toy, [(0, 1), (1, 2)], ["conv"])

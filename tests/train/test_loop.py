@@ -109,6 +109,36 @@ def test_seed_decides(toys: Architectures) -> None:
     assert weights[0] == weights[1] != weights[2]
 
 
+def test_noise_of_a_process_follows_from_its_rank_and_step(toys: Architectures) -> None:
+    class Noisy(EdgeCount):
+        def forward(self, archs: Architectures, y: Tensor | None = None) -> dict[str, Tensor]:
+            drawn.append(float(torch.rand(())))
+            return super().forward(archs)
+
+    class OneOfTwo:
+        """The fabric of one process that believes to have a companion."""
+
+        world_size = 2
+
+        def __init__(self, fabric: Any, rank: int) -> None:
+            self.fabric, self.global_rank = fabric, rank
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.fabric, name)
+
+    series = []
+    for rank in (0, 1, 1):
+        drawn: list[float] = []
+        config = FitConfig(batch_size=8, device="cpu")
+        trainer = Trainer(Noisy(), Labelled(toys[:32]), Labelled(toys[32:]), config, None)
+        trainer.fabric = OneOfTwo(trainer.fabric, rank)  # type: ignore[assignment]
+        for _ in range(5):
+            trainer.train_step(toys[:8], None)
+            torch.rand(rank)
+        series.append(drawn)
+    assert series[1] == series[2] and len({*series[0], *series[1]}) == 10
+
+
 def test_nothing_is_written_without_a_folder(
     toys: Architectures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,6 +248,7 @@ def test_a_device_that_is_not_there_is_refused(toys: Architectures) -> None:
         ({"save_minutes": -0.1}, "save_minutes"),
         ({"seed": -1}, "seed must be at least 0 and below 4294967296"),
         ({"seed": 2**32}, "seed"),
+        ({"beta2": 1.0}, "beta2 must be at least 0 and below 1 .got 1.0"),
         ({"learning_rate": 0.0}, "learning_rate must be positive"),
         ({"learning_rate": math.inf}, "learning_rate must be positive"),
     ],
