@@ -58,9 +58,8 @@ def posterior_decode(
 ) -> Architectures:
     """The candidate whose posterior makes each code most likely: argmax over G of log q(z | G), B rows.
 
-    Candidates are the most probable decode and `draws` stochastic ones, all valid. Under a uniform prior over
-    architectures the best decoder of a given encoder is p(G | z) ~ q(z | G); the trained decoder only proposes here, and
-    the encoder, which is exact about what it encodes, decides.
+    Candidates are the most probable decode and `draws` stochastic ones. Under a uniform prior over architectures the
+    best decoder of a given encoder is p(G | z) ~ q(z | G): the trained decoder only proposes here, the encoder decides.
 
     Args:
         model: any graph VAE.

@@ -208,7 +208,7 @@ class SVGE(GraphVAE):
         """Losses of the graphs, followed by those of their mirror images if `both`; in the order of the batch."""
         blocks = [archs, reverse_graphs(archs)] if both else [archs]
         everything = Architectures.concat(blocks)
-        types, adj = everything.ops.long(), everything.adj.to(z.dtype)
+        types, adj = everything.ops.long(), everything.adj.to(self.decoder.types.weight.dtype)
         context = self.decoder.context(z)
         rows = torch.arange(len(z), device=z.device).repeat(len(blocks))
         if self.settings.faithful:  # every row takes part in every step, since scores mix the rows
@@ -224,7 +224,7 @@ class SVGE(GraphVAE):
         real, width = archs.node_mask, archs.max_nodes
         types = torch.where(real, archs.ops, archs.ops[:, :1]).long()
         counted = real.to(context.start.dtype)
-        adj = archs.adj.to(counted.dtype)
+        adj = archs.adj.to(self.decoder.types.weight.dtype)
         total = torch.zeros(len(StepLoss._fields), len(archs), dtype=counted.dtype, device=archs.device)
         steps = self.decoder.steps(types, adj, [len(archs)] * width, context, mixed_rows=block)
         for vertex, losses in enumerate(steps, start=1):

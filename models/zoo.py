@@ -104,9 +104,11 @@ def create_model(
         return load_model(find_weights(name, wanted, pretrained), expect=(name, wanted), **overrides)
     try:
         config = model_class.config_class(**overrides)
+        return model_class(config, space)
+    except GraphnasError:
+        raise
     except (TypeError, ValueError) as error:
-        raise GraphnasError(f"model {name!r}: {error}") from error
-    return model_class(config, space)
+        raise GraphnasError(f"model {name!r} cannot be built with {overrides}: {error}") from error
 
 
 def save_model(model: GraphModel, path: Path, extra: dict[str, Any] | None = None) -> Path:

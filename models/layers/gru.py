@@ -139,6 +139,11 @@ def wire(adj: Tensor) -> tuple[Wiring, Wiring]:
     return forward, Wiring(against.contiguous(), against.sum(2).T.contiguous(), last, first)
 
 
+def full(tensor: Tensor) -> Tensor:
+    """At least float32: under autocast the products that made a tensor may have been in half precision."""
+    return tensor.float() if tensor.dtype in (torch.bfloat16, torch.float16) else tensor
+
+
 class MessageGRU(nn.Module):
     """One round of directed message passing: linear messages of [h_u ; h_v] summed over edges, then a GRU cell.
 
@@ -162,13 +167,7 @@ class MessageGRU(nn.Module):
 
 def gru_round(state: Tensor, wiring: Wiring, weights: FoldedGRU) -> Tensor:
     """One synchronous update of states [K, R, D] with the folded weights."""
-    size, rows, dim = state.shape
-    x = _Gather.apply(state, wiring.weights, wiring.degree, wiring.senders, wiring.receivers).view(-1, 2 * dim + 2)
-    flat = state.reshape(-1, dim)
-    new = _GRUUpdate.apply(
-        x, flat, flat, weights.inputs, weights.hidden, weights.hidden_bias, wiring.receivers.start * rows
-    )
-    return new.view(size, rows, dim)
+    return _update(state, full(state).reshape(-1, state.shape[2]), wiring, weights)
 
 
 def gru_first_round(one_hot: Tensor, embedding: Tensor, wiring: Wiring, weights: FoldedGRU) -> Tensor:
@@ -176,16 +175,20 @@ def gru_first_round(one_hot: Tensor, embedding: Tensor, wiring: Wiring, weights:
 
     Shapes: one_hot [K, R, T], embedding [T, D] -> [K, R, D].
     """
-    size, rows, num_types = one_hot.shape
     dim = embedding.shape[1]
-    x = _Gather.apply(one_hot, wiring.weights, wiring.degree, wiring.senders, wiring.receivers).view(
-        -1, 2 * num_types + 2
-    )
-    inputs = torch.cat(
-        [embedding @ weights.inputs[:dim], embedding @ weights.inputs[dim : 2 * dim], weights.inputs[2 * dim :]]
-    )
-    flat = one_hot.reshape(-1, num_types)
-    state = flat @ embedding
-    hidden = embedding @ weights.hidden
-    new = _GRUUpdate.apply(x, flat, state, inputs, hidden, weights.hidden_bias, wiring.receivers.start * rows)
-    return new.view(size, rows, dim)
+    parts = [embedding @ weights.inputs[:dim], embedding @ weights.inputs[dim : 2 * dim], weights.inputs[2 * dim :]]
+    inputs = torch.cat([full(part) for part in parts])  # [2T + 2, 3D]
+    state = full(one_hot.flatten(0, 1) @ embedding)
+    return _update(one_hot, state, wiring, FoldedGRU(inputs, embedding @ weights.hidden, weights.hidden_bias))
+
+
+def _update(features: Tensor, state: Tensor, wiring: Wiring, weights: FoldedGRU) -> Tensor:
+    """Gather features [K, R, C] along the wiring and update states [K R, D]; in full precision under autocast too."""
+    size, rows, _ = features.shape
+    features, (inputs, hidden, bias) = full(features), map(full, weights)
+    with torch.autocast(features.device.type, enabled=False):
+        x = _Gather.apply(features, wiring.weights, wiring.degree, wiring.senders, wiring.receivers)
+        new = _GRUUpdate.apply(
+            x.flatten(0, 1), features.flatten(0, 1), state, inputs, hidden, bias, wiring.receivers.start * rows
+        )
+    return new.view(size, rows, -1)

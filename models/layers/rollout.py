@@ -85,7 +85,7 @@ def rollout(model: NodeGenerator, space: SearchSpace, context: Context, draws: D
     context = context.pick(draws.group[first])
     along, against = model.start_state(draws.start[first], context)[None].split(half, 2)
     for vertex in range(1, space.max_nodes):
-        partial = canvas.adj[canvas.live[first], :vertex, :vertex].float()
+        partial = canvas.adj[canvas.live[first], :vertex, :vertex].to(model.types.weight.dtype)
         along, against = model.step(along, against, partial, folded)
         state = torch.cat([along, against], 2)
         graph, graph_init = model.read(state)

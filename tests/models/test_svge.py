@@ -322,3 +322,22 @@ def test_overfits_eight_architectures() -> None:
         optimizer.step()
     model.eval()
     assert model.decode(model.encode(archs)[0].detach(), sample=False) == archs
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_other_precisions(dtype: torch.dtype) -> None:
+    """Half precision under autocast, with gradients; double throughout."""
+    model = build("nb101").train()
+    archs = mixed_batch(model.space)
+    with torch.no_grad():
+        expected = float(model.eval().loss(archs)["total"])
+    if dtype == torch.float64:
+        model = model.double()
+        assert len(model.decode(codes(model, 5).double())) == 5
+        assert float(model.loss(archs)["total"].detach()) == pytest.approx(expected, rel=1e-5)
+        return
+    with torch.autocast("cpu", dtype):
+        loss = model.loss(archs)["total"]
+    loss.backward()
+    assert float(loss.detach()) == pytest.approx(expected, rel=0.02)
+    assert all(bool(parameter.grad.isfinite().all()) for parameter in model.parameters() if parameter.grad is not None)
