@@ -49,7 +49,13 @@ _LAZY = {
 
 
 def load_dataset(name: str, **options: Any) -> ArchitectureDataset:
-    """The dataset of that name, the name of its search space; options are those of its class.
+    """The dataset of that name, the name of its search space.
+
+    Args:
+        name: as listed by :func:`list_datasets`.
+        options: of every class: `root`, `labels` (table, file or registered name), `metric`, `budget`,
+            `drop_unlabelled`, `transform`, `pre_transform`, `pre_filter`, `force_reload`; and `num_samples`, `seed`
+            where a space is sampled.
 
     Raises:
         UnknownName: with close matches and the full list.

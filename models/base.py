@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Generator, Tensor, nn
 
-from graphnas.errors import CheckpointMismatch, SpaceMismatch
+from graphnas.errors import CheckpointMismatch, InvalidArchitecture, InvalidValues, SpaceMismatch
 from graphnas.spaces import Architectures, SearchSpace, get_space
 
 
@@ -63,6 +63,10 @@ class GraphModel(nn.Module):
         Raises:
             SpaceMismatch: an operation index or a size that the space does not have.
         """
+        if not isinstance(archs, Architectures):
+            raise InvalidArchitecture(
+                f"expected Architectures (got {type(archs).__name__}): space.parse(text) makes them"
+            )
         if archs.max_nodes > self.space.max_nodes:
             archs = archs.widen(max(self.space.max_nodes, int(archs.num_nodes.max()) if len(archs) else 0))
         archs = archs.widen(max(self.space.max_nodes, archs.max_nodes)).to(self.device)
@@ -101,9 +105,33 @@ class GraphVAE(GraphModel, ABC):
     def log_prob(self, archs: Architectures, z: Tensor) -> Tensor:
         """log p(archs | z) in nats, float [B]."""
 
+    @property
+    def predicts(self) -> bool:
+        """Whether the model has a regression head, so that `predict` works."""
+        return False
+
+    def predict(self, archs: Architectures) -> Tensor:
+        """The regression head's value of every architecture, float [B].
+
+        Raises:
+            RuntimeError: the model has none.
+        """
+        raise RuntimeError(f"this {type(self).__name__} has no regression head")
+
     def forward(self, archs: Architectures) -> Tensor:
         """The code of an architecture: its posterior mean, float [B, Z]."""
         return self.encode(archs)[0]
+
+
+def check_codes(z: Tensor, latent_dim: int) -> Tensor:
+    """Codes of the right shape, [B, Z].
+
+    Raises:
+        InvalidValues: any other shape.
+    """
+    if z.ndim != 2 or z.shape[1] != latent_dim:
+        raise InvalidValues(f"expected codes of shape [B, {latent_dim}] (got {list(z.shape)})")
+    return z
 
 
 def kl_divergence(mu: Tensor, logvar: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Literal, cast
 import torch
 from torch import Generator, Tensor, nn
 
-from graphnas.models.base import GraphVAE, ModelConfig, kl_divergence
+from graphnas.models.base import GraphVAE, ModelConfig, check_codes, kl_divergence
 from graphnas.models.layers.gru import wire
 from graphnas.models.layers.heads import HalvingMLP, masked_mse
 from graphnas.models.layers.node_generator import Context, NodeGenerator, StepLoss, summarise
@@ -137,6 +137,10 @@ class SVGE(GraphVAE):
             losses["total"] = (1 - share) * losses["total"] + share * losses["accuracy"]
         return losses
 
+    @property
+    def predicts(self) -> bool:
+        return self.accuracy is not None
+
     def predict(self, archs: Architectures) -> Tensor:
         """Output of the accuracy head on the posterior mean, float [B].
 
@@ -148,14 +152,15 @@ class SVGE(GraphVAE):
         return cast(Tensor, self.accuracy(self.encode(archs)[0]))
 
     def log_prob(self, archs: Architectures, z: Tensor) -> Tensor:
-        steps = self._teacher_forced(self.prepare(archs), z.to(self.device), both=False)
+        z = check_codes(z, self.latent_dim).to(self.device)
+        steps = self._teacher_forced(self.prepare(archs), z, both=False)
         return -(steps.types - steps.forced + steps.edge_sums)
 
     @torch.no_grad()
     def decode(
         self, z: Tensor, sample: bool = True, generator: Generator | None = None, mask: bool = True, repeats: int = 1
     ) -> Architectures:
-        z = z.to(self.device)
+        z = check_codes(z, self.latent_dim).to(self.device)
         count, faithful = len(z) * repeats, self.settings.faithful
         if count == 0:
             return Architectures.empty(self.space.max_nodes)

@@ -108,7 +108,7 @@ def create_model(
     except GraphnasError:
         raise
     except (TypeError, ValueError) as error:
-        raise GraphnasError(f"model {name!r} cannot be built with {overrides}: {error}") from error
+        raise GraphnasError(f"model {name!r} cannot be made with {overrides}: {error}") from error
 
 
 def save_model(model: GraphModel, path: Path, extra: dict[str, Any] | None = None) -> Path:

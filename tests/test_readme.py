@@ -20,21 +20,22 @@ def shell_lines() -> list[str]:
     return [line.split("#")[0].strip() for line in text.splitlines() if line.strip()]
 
 
-@pytest.mark.parametrize("number", range(sum(language == "python" for language, _ in BLOCKS)))
-def test_python_blocks_run(number: int, capsys: pytest.CaptureFixture[str]) -> None:
-    source = [body for language, body in BLOCKS if language == "python"][number]
-    exec(compile(source, "README.md", "exec"), {})
-    assert capsys.readouterr().out
-
-
-def test_quick_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those that finish in seconds are run as they stand, in order, in one folder."""
+def test_quick_commands_and_python_blocks_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Commands that finish in seconds and all Python, as they stand, in one folder; Python blocks share their names."""
     monkeypatch.chdir(tmp_path)
     block = next(body for language, body in BLOCKS if language == "bash" and "--quick" in body)
     for line in block.strip().splitlines():
         words = shlex.split(line)
         assert words[0] == "graphnas" and main(words[1:]) == 0, line
     assert (tmp_path / "runs/toy/evaluation-test.json").is_file() and (tmp_path / "cells.png").is_file()
+    names: dict[str, object] = {}
+    for language, body in BLOCKS:
+        if language == "python":
+            capsys.readouterr()
+            exec(compile(body, "README.md", "exec"), names)
+            assert capsys.readouterr().out
 
 
 def test_every_command_shown_exists() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from graphnas.metrics import mean_confidence_interval, novelty, uniqueness
+from graphnas.metrics import kendall_tau, mean_confidence_interval, novelty, pearson, rmse, uniqueness
 from graphnas.models import GraphVAE
 from graphnas.spaces import Architectures
 from graphnas.train.config import SEEDS, check_range
@@ -112,6 +112,18 @@ def reconstruction(model: GraphVAE, graphs: Architectures, config: EvaluationCon
         "exact_isomorphic": float(same_class.float().mean()),
         "exact_unmasked": float(plain.equal(graphs).float().mean()),
         "nll": negative_log_likelihood(model, graphs, codes),
+    }
+
+
+@torch.no_grad()
+def prediction(model: GraphVAE, archs: Architectures, y: Tensor) -> dict[str, float]:
+    """How well the regression head foretells labels [B] of held-out graphs, in the labels' unit."""
+    model.eval()
+    foretold = torch.cat([model.predict(archs[i : i + 1024]).cpu() for i in range(0, len(archs), 1024)])
+    return {
+        "prediction_rmse": rmse(foretold, y),
+        "prediction_pearson": pearson(foretold, y),
+        "prediction_kendall": kendall_tau(foretold, y),
     }
 
 

@@ -37,6 +37,11 @@ def train_vae(config: VAEConfig, out: Path, resume: bool = False, progress: bool
     seed_everything(config.fit.seed, verbose=False)
     data = prepare(config.data)
     model = build(config, data)
+    if len(data.split.train) < config.fit.batch_size:
+        raise GraphnasError(
+            f"{len(data.split.train)} training graphs do not fill one batch of {config.fit.batch_size}: "
+            "choose a smaller --fit.batch_size"
+        )
     if is_main_process():
         remove_partial(out)
         if not resume:

@@ -57,6 +57,7 @@ def run(command: str, arguments: Sequence[str]) -> None:
     use_threads(options.threads)
     out = fresh_folder(Path(options.out))
     config = demo_config(options.seed, options.device, options.quick)
+    stderr(f"run folder: {out}")
     clock = Clock()
     with clock.stage(f"enumerating {config.data.space}"):
         data = prepare(config.data)
@@ -92,7 +93,7 @@ def demo_config(seed: int, device: str, quick: bool) -> VAEConfig:
         batch_size=64,
         learning_rate=2e-3,
         beta2=0.99,
-        validate_every=max(1, steps // 8),
+        validate_every=max(1, steps // 13),
         warmup_steps=min(200, steps // 4),
         seed=seed,
         device=device,

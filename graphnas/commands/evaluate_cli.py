@@ -9,8 +9,8 @@ from pathlib import Path
 from graphnas.checkpoint import make_folder
 from graphnas.commands.parsing import make_parser, parse, print_values, stderr, use_threads, write_json
 from graphnas.errors import GraphnasError
-from graphnas.train.data import prepare
-from graphnas.train.evaluate import EvaluationConfig, evaluate_vae
+from graphnas.train.data import prepare, random_rows
+from graphnas.train.evaluate import EvaluationConfig, evaluate_vae, prediction
 from graphnas.train.vae import load_vae, read_vae_config
 
 DESCRIPTION = """Evaluate the best weights of a run on held-out architectures: reconstruction (the published 10 x 10
@@ -47,5 +47,8 @@ def run(command: str, arguments: Sequence[str]) -> None:
     begin = time.monotonic()
     values = evaluate_vae(model, data.archs[data.split.train], data.archs[getattr(data.split, options.part)], sizes)
     stderr(f"{time.monotonic() - begin:.1f} s")
+    if data.y is not None and model.predicts:
+        rows = random_rows(getattr(data.split, options.part), 5000, sizes.seed)
+        values |= prediction(model, data.archs[rows], data.y[rows])
     print_values(values)
     write_json(target, {"part": options.part, "sizes": vars(sizes), "values": values})

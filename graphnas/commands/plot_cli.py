@@ -51,7 +51,7 @@ def latent(arguments: Sequence[str]) -> Path:
 def architectures(arguments: Sequence[str]) -> Path:
     """A picture of architectures given as text."""
     parser = make_parser("plot architectures", "Draw architectures given in the text form of their space.")
-    parser.add_argument("text", nargs="*", help="architectures; none draws random ones")
+    parser.add_argument("text", nargs="*", help="architectures (optional; none draws random ones)")
     parser.add_argument("--space", type=str, default="nb101", help="search space")
     parser.add_argument("--count", type=int, default=10, help="how many random ones")
     parser.add_argument("--seed", type=int, default=0, help="of the random ones")

@@ -42,6 +42,9 @@ class SearchSpace(ABC):
         """T, entries of the vocabulary, `input` and `output` included."""
         return len(self.vocabulary)
 
+    def __repr__(self) -> str:
+        return f"<search space {self.name}: {self.size:.4g} architectures of up to {self.max_nodes} vertices>"
+
     # -- membership ---------------------------------------------------------------------------------------------
     def rules(self, archs: Architectures) -> Iterable[Rule]:
         """The conditions of membership, in the order they are reported; spaces append their own to these."""
@@ -187,4 +190,7 @@ def hash_keys(keys: Sequence[str]) -> Tensor:
 
 def as_lines(text: str | Sequence[str]) -> list[str]:
     """One text or many, as a list of stripped lines."""
-    return [line.strip() for line in ([text] if isinstance(text, str) else text)]
+    lines = [text] if isinstance(text, str) else text
+    if not isinstance(lines, Iterable) or not all(isinstance(line, str) for line in lines):
+        raise InvalidArchitecture(f"expected text or a sequence of texts (got {text!r})")
+    return [line.strip() for line in lines]

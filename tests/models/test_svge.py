@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from graphnas import create_model, get_space, list_spaces
-from graphnas.errors import SpaceMismatch
+from graphnas.errors import InvalidArchitecture, InvalidValues, SpaceMismatch
 from graphnas.models import SVGE, SVGEConfig
 from graphnas.models.layers.gru import MessageGRU
 from graphnas.models.layers.readout import GatedSum
@@ -303,6 +303,17 @@ def test_larger_graphs_can_be_encoded() -> None:
 def test_architectures_of_another_space_are_refused() -> None:
     with pytest.raises(SpaceMismatch, match="nb101"):
         build("nb101").encode(get_space("nb201").sample(4, seeded(0)))
+
+
+def test_rubbish_is_named() -> None:
+    model = build("nb101")
+    for z in (torch.zeros(6), torch.zeros(2, 7)):
+        with pytest.raises(InvalidValues, match=r"codes of shape \[B, 6\] \(got"):
+            model.decode(z)
+    with pytest.raises(InvalidArchitecture, match="expected Architectures \\(got list\\)"):
+        model.encode(["0110"])  # type: ignore[arg-type]
+    with pytest.raises(InvalidArchitecture, match="sequence of texts"):
+        model.space.parse([3])  # type: ignore[list-item]
 
 
 @pytest.mark.parametrize("options", [{"node_dim": 15}, {"latent_dim": 0}, {"rounds": 0}])

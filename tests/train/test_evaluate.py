@@ -335,3 +335,15 @@ def test_evaluation_is_quiet_about_itself(finished_run: Path, tmp_path: Path, ca
     with caplog.at_level(logging.WARNING):
         assert main(["evaluate", "vae", str(finished_run), f"--out={tmp_path}", *FEW]) == 0
     assert not caplog.records
+
+
+def test_the_regression_head_is_judged_on_held_out_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`evaluate vae` tells RMSE and correlations where a head was trained; labels here are the toy score."""
+    words = (
+        "train vae --quick --quiet --space toy --data.labels toy --model_args.accuracy_head true --fit.batch_size 32"
+    )
+    assert main([*words.split(), "--out", str(tmp_path / "run")]) == 0
+    assert main(["evaluate", "vae", str(tmp_path / "run"), "--quick"]) == 0
+    values = json.loads((tmp_path / "run" / "evaluation-test.json").read_text())["values"]
+    assert 0 < values["prediction_rmse"] < 1 and -1 <= values["prediction_kendall"] <= 1
+    assert "prediction_pearson" in capsys.readouterr().out
