@@ -345,5 +345,5 @@ def test_the_regression_head_is_judged_on_held_out_labels(tmp_path: Path, capsys
     assert main([*words.split(), "--out", str(tmp_path / "run")]) == 0
     assert main(["evaluate", "vae", str(tmp_path / "run"), "--quick"]) == 0
     values = json.loads((tmp_path / "run" / "evaluation-test.json").read_text())["values"]
-    assert 0 < values["prediction_rmse"] < 1 and -1 <= values["prediction_kendall"] <= 1
+    assert 0 < values["prediction_rmse"] < 1 and "prediction_kendall" in values  # null where the head is constant
     assert "prediction_pearson" in capsys.readouterr().out
