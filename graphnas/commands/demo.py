@@ -26,7 +26,7 @@ NAS-Bench-101, train SVGE on them, evaluate it on held-out cells, draw reconstru
 latent space, and write one report. Training is far from converged after these few minutes; `graphnas train vae --recipe
 svge_nb101` goes on to 99 % exact reconstruction."""
 
-MODEL = {"node_dim": 128, "noise_scale": 1.0, "edge_loss": "sum"}
+MODEL = {"node_dim": 128, "noise_scale": 1.0, "edge_loss": "sum", "encoder_rounds": 4}
 STEPS, QUICK_STEPS = 2600, 60
 
 
@@ -51,7 +51,7 @@ def run(command: str, arguments: Sequence[str]) -> None:
     parser.add_argument("--out", type=str, default="runs/demo", help="folder of the run and its report")
     parser.add_argument("--seed", type=int, default=0, help="seed of weights, data order and draws")
     parser.add_argument("--device", type=str, default="cpu", help="torch device")
-    parser.add_argument("--threads", type=int, help="threads of the CPU to use (default all)")
+    parser.add_argument("--threads", type=int, default=1, help="threads of the CPU to use; a second gains little here")
     parser.add_argument("--quick", action="store_true", help="the toy space instead, in seconds")
     options = parse(parser, arguments)
     use_threads(options.threads)
