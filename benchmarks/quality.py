@@ -14,11 +14,30 @@ from pathlib import Path
 
 import torch
 
+from graphnas.bo.decoding import posterior_decode
+from graphnas.models import SVGE, GraphVAE
+from graphnas.models.layers.union import union
 from graphnas.plot import learning_curves
-from graphnas.train.data import prepare
-from graphnas.train.evaluate import EvaluationConfig, evaluate_vae
+from graphnas.spaces import Architectures
+from graphnas.train.data import prepare, random_rows, seeded
+from graphnas.train.evaluate import EvaluationConfig, encode_all, evaluate_vae
 from graphnas.train.run_folder import RunFolder
 from graphnas.train.vae import load_vae, read_vae_config
+
+
+def other_decodes(model: GraphVAE, graphs: Architectures) -> dict[str, float]:
+    """Exact reconstruction by other ways to decode the same codes, to tell what each part gains."""
+    codes = encode_all(model, graphs)
+    values = {"exact_posterior": share(posterior_decode(model, codes, 20, seeded(0)), graphs)}
+    if isinstance(model, SVGE):
+        forward, mirrored = model.decode_directions(codes, sample=False)
+        values["exact_forward"] = share(forward, graphs)
+        values["exact_union"] = share(union(forward, mirrored, model.space), graphs)
+    return values
+
+
+def share(decoded: Architectures, graphs: Architectures) -> float:
+    return float(decoded.equal(graphs).float().mean())
 
 
 def main() -> None:
@@ -34,6 +53,8 @@ def main() -> None:
     data, model = prepare(config.data), load_vae(options.run)
     sizes = EvaluationConfig(num_graphs=options.num_graphs)
     values = evaluate_vae(model, data.archs[data.split.train], data.archs[data.split.test], sizes)
+    test = data.archs[random_rows(data.split.test, sizes.num_graphs, sizes.seed)]
+    values |= other_decodes(model, test)
     name = f"quality_{config.model}_{config.data.space}"
     curve = [
         {

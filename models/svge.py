@@ -161,9 +161,25 @@ class SVGE(GraphVAE):
         self, z: Tensor, sample: bool = True, generator: Generator | None = None, mask: bool = True, repeats: int = 1
     ) -> Architectures:
         z = check_codes(z, self.latent_dim).to(self.device)
-        count, faithful = len(z) * repeats, self.settings.faithful
-        if count == 0:
+        if len(z) * repeats == 0:
             return Architectures.empty(self.space.max_nodes)
+        forward, mirrored = self.decode_directions(z, sample, generator, mask, repeats)
+        faithful = self.settings.faithful
+        joint = union(forward, mirrored, self.space if mask else None, faithful)
+        if sample or faithful:
+            return joint
+        candidates = [joint, forward, reverse_graphs(mirrored)]
+        return self._most_probable(candidates, z.repeat_interleave(repeats, 0), mask)
+
+    @torch.no_grad()
+    def decode_directions(
+        self, z: Tensor, sample: bool = True, generator: Generator | None = None, mask: bool = True, repeats: int = 1
+    ) -> tuple[Architectures, Architectures]:
+        """What each direction draws on its own, before they are joined: forward graphs, and mirrored ones as drawn.
+
+        Arguments as in `decode`; only the forward direction is bound by the masks of the space.
+        """
+        count, faithful = len(z) * repeats, self.settings.faithful
         source = torch.arange(len(z), device=z.device).repeat_interleave(repeats)
         noise = uniform_noise(2 * count, self.space.max_nodes, sample, generator, z.device)
         if noise is not None:  # rows of one draw lie together, so that a prefix of the codes sees the same numbers
@@ -179,11 +195,7 @@ class SVGE(GraphVAE):
             stops_on_start=~forward_rows & faithful,
         )
         graphs = rollout(self.decoder, self.space, self.decoder.context(z), draws)
-        forward, mirrored = graphs[:count], graphs[count:]
-        joint = union(forward, mirrored, self.space if mask else None, faithful)
-        if sample or faithful:
-            return joint
-        return self._most_probable([joint, forward, reverse_graphs(mirrored)], z[source], mask)
+        return graphs[:count], graphs[count:]
 
     def _most_probable(self, candidates: list[Architectures], z: Tensor, mask: bool) -> Architectures:
         """Row by row the candidate that both directions together find most probable; the first one is always valid."""

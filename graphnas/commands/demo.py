@@ -51,7 +51,7 @@ def run(command: str, arguments: Sequence[str]) -> None:
     parser.add_argument("--out", type=str, default="runs/demo", help="folder of the run and its report")
     parser.add_argument("--seed", type=int, default=0, help="seed of weights, data order and draws")
     parser.add_argument("--device", type=str, default="cpu", help="torch device")
-    parser.add_argument("--threads", type=int, default=1, help="threads of the CPU to use; a second gains little here")
+    parser.add_argument("--threads", type=int, default=1, help="threads of the CPU to use")
     parser.add_argument("--quick", action="store_true", help="the toy space instead, in seconds")
     options = parse(parser, arguments)
     use_threads(options.threads)
