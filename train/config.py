@@ -113,6 +113,8 @@ class VAEConfig:
     """Data."""
     fit: FitConfig = field(default_factory=FitConfig)
     """Loop."""
+    start_from: str | None = None
+    """Run folder or model file whose weights the run starts from instead of random ones."""
 
     @classmethod
     def from_plain(cls, content: dict[str, Any]) -> VAEConfig:
@@ -125,4 +127,4 @@ class VAEConfig:
             data, loop = DataConfig(**content["data"]), FitConfig(**content["fit"])
         except TypeError as error:
             raise InvalidValues(str(error).removeprefix(f"{__name__}.")) from error
-        return cls(content["model"], content["model_args"], data, loop)
+        return cls(content["model"], content["model_args"], data, loop, content.get("start_from"))

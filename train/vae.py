@@ -12,6 +12,7 @@ from lightning_fabric import seed_everything
 from graphnas.checkpoint import remove_partial
 from graphnas.errors import CheckpointMismatch, CorruptFile, GraphnasError, InvalidValues
 from graphnas.models import GraphVAE, create_model, load_model
+from graphnas.models.base import load_weights
 from graphnas.spaces import get_space
 from graphnas.train.config import VAEConfig
 from graphnas.train.data import Prepared, prepare, random_rows
@@ -50,10 +51,11 @@ def train_vae(config: VAEConfig, out: Path, resume: bool = False, progress: bool
 
 
 def build(config: VAEConfig, data: Prepared) -> GraphVAE:
-    """The untrained model.
+    """The model at the start of the run.
 
     Raises:
         GraphnasError: no VAE, or one that cannot be made with these `model_args`.
+        CheckpointMismatch: weights to start from that are of another model, space or size.
     """
     try:
         model = create_model(config.model, data.space, **config.model_args)
@@ -63,6 +65,10 @@ def build(config: VAEConfig, data: Prepared) -> GraphVAE:
         raise GraphnasError(f"{config.model!r} is no VAE: see `graphnas models list --kind vae`")
     if getattr(model.config, "accuracy_head", False) and data.y is None:
         raise GraphnasError("an accuracy head learns from labels: pass --data.labels")
+    if config.start_from is not None:
+        load_weights(
+            model, load_model(Path(config.start_from), (config.model, data.space)).state_dict(), config.start_from
+        )
     return model
 
 

@@ -163,3 +163,20 @@ def test_python_and_command_leave_the_same_config(make_config: MakeConfig, finis
 def test_flat() -> None:
     assert flat({"a": {"b": 1, "c": {"d": 2}}, "e": [3]}) == {"a.b": 1, "a.c.d": 2, "e": [3]}
     assert flat({"a": {}}) == {}
+
+
+def test_a_run_can_start_from_the_weights_of_another(
+    make_config: MakeConfig, finished_run: Path, tmp_path: Path
+) -> None:
+    config = make_config()
+    config.start_from = str(finished_run)
+    model, origin = build(config, prepare(config.data)), load_vae(finished_run)
+    assert all(torch.equal(value, origin.state_dict()[name]) for name, value in model.state_dict().items())
+    train_vae(config, tmp_path / "second", progress=False)
+    assert read_vae_config(tmp_path / "second").start_from == str(finished_run)
+    config.model_args = {**config.model_args, "node_dim": config.model_args["node_dim"] * 2}
+    with pytest.raises(CheckpointMismatch, match="should be"):
+        build(config, prepare(config.data))
+    config.start_from = str(tmp_path / "nowhere")
+    with pytest.raises(MissingData, match="nowhere"):
+        build(config, prepare(config.data))
