@@ -47,6 +47,7 @@ def main() -> None:
     parser.add_argument(
         "--out", type=Path, default=Path("docs"), help="folder of the curve (PNG) and the figures (JSON)"
     )
+    parser.add_argument("--name", help="of both files, without suffix (default quality_MODEL_SPACE)")
     options = parser.parse_args()
     torch.set_num_threads(1)
     config, records = read_vae_config(options.run), RunFolder(options.run).read_records()
@@ -55,7 +56,7 @@ def main() -> None:
     values = evaluate_vae(model, data.archs[data.split.train], data.archs[data.split.test], sizes)
     test = data.archs[random_rows(data.split.test, sizes.num_graphs, sizes.seed)]
     values |= other_decodes(model, test)
-    name = f"quality_{config.model}_{config.data.space}"
+    name = options.name or f"quality_{config.model}_{config.data.space}"
     curve = [
         {
             "CPU-minutes": record["cpu_seconds"] / 60,

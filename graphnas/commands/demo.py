@@ -23,8 +23,8 @@ from graphnas.train.vae import load_vae, train_vae
 
 DESCRIPTION = """The whole path on real input in minutes, with no download: enumerate the 423,624 cells of
 NAS-Bench-101, train SVGE on them, evaluate it on held-out cells, draw reconstructed and sampled cells and a map of the
-latent space, and write one report. Training is far from converged after these few minutes; `graphnas train vae --recipe
-svge_nb101` goes on to 99 % exact reconstruction."""
+latent space, and write one report. Training is not converged after these few minutes; `graphnas train vae --recipe
+svge_nb101` goes on."""
 
 MODEL = {"node_dim": 128, "noise_scale": 1.0, "edge_loss": "sum", "encoder_rounds": 4}
 STEPS, QUICK_STEPS = 2600, 60
