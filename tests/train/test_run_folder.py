@@ -46,7 +46,7 @@ def test_config_round_trip(make_config: Callable[..., VAEConfig], tmp_path: Path
     run = RunFolder(tmp_path / "deep" / "run")
     run.write_config(config)
     content = run.read_config()
-    assert list(content) == ["model", "model_args", "data", "fit"]
+    assert list(content) == ["model", "model_args", "data", "fit", "start_from"]
     assert content["model_args"] == config.model_args and content["fit"] == vars(config.fit)
     assert content["data"] == vars(config.data)
 
