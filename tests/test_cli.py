@@ -388,6 +388,17 @@ def test_data_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr().out == out.partition("\n\n")[2]
 
 
+def test_image_data(tmp_path: Path, capsys: pytest.CaptureFixture[str], refuse: Callable[..., str]) -> None:
+    assert main(["data", "info", "digits"]) == 0
+    values = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert values["shape"] == "[1, 8, 8]" and values["classes"] == "10"
+    assert (values["train"], values["validation"], values["test"]) == ("300", "997", "500")
+    assert main(["data", "info", "digits", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["classes"] == 10
+    assert "run `graphnas data download cifar10`, or get cifar-10-binary.tar.gz" in refuse("data", "info", "cifar10")
+    assert "needs a browser" in refuse("data", "download", "imagenet16", f"--out={tmp_path}")
+
+
 def test_converting_a_csv(tmp_path: Path, capsys: pytest.CaptureFixture[str], real_data: Path) -> None:
     csv = str(real_data / "nb101_sample.csv.gz")
     assert main(["data", "convert", csv, "--space=nb101", f"--out={tmp_path / 'x.npz'}", "--quiet"]) == 0

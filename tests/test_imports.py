@@ -15,13 +15,15 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("models", "datasets", "state_dicts", "train", "bo")
 ROOTS = {"errors", "registry", "paths"}  # plumbing that stands on nothing
-SHARED = ROOTS | {"checkpoint", "metrics", "plot", "state_dicts"}
+FILES = {"download", "pickle_arrays", "pickles", "sources"}  # getting and reading what others made
+SHARED = ROOTS | FILES | {"checkpoint", "metrics", "plot", "state_dicts"}
 LEARNING = SHARED | {"spaces", "tables", "networks", "datasets", "models", "train"}
 
 # part of the package -> parts it may import; a part is a folder or a module directly in graphnas/
 MAY_IMPORT: dict[str, set[str]] = {
     **{name: ROOTS for name in ROOTS},
-    **{name: SHARED | {"spaces"} for name in SHARED - ROOTS},
+    **{name: ROOTS | FILES for name in FILES},
+    **{name: SHARED | {"spaces"} for name in SHARED - ROOTS - FILES},
     "spaces": ROOTS,
     "tables": SHARED | {"spaces"},
     "networks": SHARED | {"spaces"},

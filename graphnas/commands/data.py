@@ -1,4 +1,4 @@
-"""`graphnas data`: which benchmark files there are, what is in them, fetching and converting them."""
+"""`graphnas data`: which labels and images there are, what is in them, fetching and converting them."""
 
 from __future__ import annotations
 
@@ -9,32 +9,49 @@ from pathlib import Path
 from typing import Any
 
 from graphnas import tables
+from graphnas.download import fetch
+from graphnas.errors import DownloadFailed, UnknownName
+from graphnas.networks import images
 from graphnas.paths import data_dir
+from graphnas.sources import Source
 from graphnas.tables import BUILT_IN, SOURCES, list_tables, load_table
 
 Progress = Callable[[int, int], None]
 
 
 def list_data() -> list[dict[str, Any]]:
-    """All registered tables: name, space, size, licence, what is in them, and where they are if they are here.
+    """All registered labels and images: name, kind, size, licence, what is in them, and where they are if here.
 
-    `state` is "built in", "compact" (loads at once), "official" (loads after reading the official file) or "absent".
+    `kind` is "labels" or "images"; `state` is "built in", "compact" (labels that load at once), "official" (loads after
+    reading the official files) or "absent".
     """
-    return [_listed(name) for name in list_tables()]
+    rows = [*map(_listed_table, list_tables()), *map(_listed_images, images.list_images())]
+    return sorted(rows, key=lambda row: row["name"])
 
 
-def _listed(name: str) -> dict[str, Any]:
+def _listed_table(name: str) -> dict[str, Any]:
     if name in BUILT_IN:
         table = load_table(name)
         about = f"{len(table):,} architectures, {table.source}"
-        return {"name": name, "space": table.space.name, "state": "built in", "about": about}
+        return {"name": name, "kind": "labels", "space": table.space.name, "state": "built in", "about": about}
     source = SOURCES[name]
     path = source.local()
     state = "absent" if path is None else "compact" if path == source.compact() else "official"
+    return {"name": name, "kind": "labels", "space": source.space, "state": state, **_listed_source(source, path)}
+
+
+def _listed_images(name: str) -> dict[str, Any]:
+    if name not in images.SOURCES:
+        about = (images.IMAGES[name].__doc__ or name).partition("\n")[0].rstrip(".")
+        return {"name": name, "kind": "images", "space": "-", "state": "built in", "about": about}
+    source = images.SOURCES[name]
+    path = source.local()
+    state = "absent" if path is None else "official"
+    return {"name": name, "kind": "images", "space": "-", "state": state, **_listed_source(source, path)}
+
+
+def _listed_source(source: Source, path: Path | None) -> dict[str, Any]:
     return {
-        "name": name,
-        "space": source.space,
-        "state": state,
         "about": source.about,
         "file": source.file,
         "gigabytes": round(source.size / 1e9, 3),
@@ -42,19 +59,24 @@ def _listed(name: str) -> dict[str, Any]:
         "download": "automatic" if source.url else "by hand",
         "checked_by": source.checked,
         "page": source.page,
-        "folder": str(data_dir(name)),
+        "folder": str(data_dir(source.name)),
         "path": "" if path is None else str(path),
     }
 
 
 def info(name_or_path: str | Path, space: str | None = None, **options: Any) -> dict[str, Any]:
-    """What a table holds: rows, budgets, run ids, and per metric its unit, rows per budget, range, best and noise.
+    """What a data set holds.
+
+    Of labels: rows, budgets, run ids, and per metric its unit, rows per budget, range, best and noise. Of images: see
+    :func:`image_info`.
 
     Args:
-        name_or_path: as for `load_table`, also a file of any form it reads.
+        name_or_path: as for `load_images` or `load_table`, also a file of any form the latter reads.
         space: the search space of a CSV.
-        options: as for `load_table`.
+        options: as for `load_images` or `load_table`.
     """
+    if name_or_path in images.list_images() and space is None:
+        return image_info(str(name_or_path), **options)
     table = load_table(name_or_path, space, **options)
     metrics = {}
     for metric in table.metrics:
@@ -79,11 +101,50 @@ def info(name_or_path: str | Path, space: str | None = None, **options: Any) -> 
     }
 
 
+def image_info(name: str, **options: Any) -> dict[str, Any]:
+    """Shape, classes, number of images in each part, and per channel mean and deviation; see `load_images`."""
+    data = images.load_images(name, **options)
+    path = images.SOURCES[name].local() if name in images.SOURCES else None
+    return {
+        "images": name,
+        "path": str(path or "built in"),
+        "shape": list(data.shape),
+        "classes": data.num_classes,
+        "train": len(data.train),
+        "validation": len(data.validation),
+        "test": len(data.test),
+        "mean": [round(value, 4) for value in data.mean],
+        "std": [round(value, 4) for value in data.std],
+    }
+
+
 def download(name: str, folder: Path | None = None, base_url: str | None = None, bar: bool = True) -> dict[str, Any]:
-    """Downloads an official file and checks it; see `graphnas.tables.download`."""
+    """Downloads an official file of labels or images and checks it; see `graphnas.download.fetch`.
+
+    Raises:
+        UnknownName: neither.
+        DownloadFailed: as there, or there is nothing to download.
+    """
+    source = find_source(name)
     with _bar(name, bar) as progress:
-        path = tables.download(name, folder, base_url, progress)
-    return {"name": name, "path": str(path), "bytes": path.stat().st_size, "checked_by": SOURCES[name].checked}
+        path = fetch(source, folder, base_url, progress)
+    size = sum(file.stat().st_size for file in ([path] if path.is_file() else path.iterdir()))
+    return {"name": name, "path": str(path), "bytes": size, "checked_by": source.checked}
+
+
+def find_source(name: str) -> Source:
+    """The official file behind a name of labels or images.
+
+    Raises:
+        UnknownName: no such data set.
+        DownloadFailed: one that is built in.
+    """
+    for registry in (SOURCES, images.SOURCES):
+        if name in registry:
+            return registry[name]
+    if name in BUILT_IN or name in images.IMAGES:
+        raise DownloadFailed(f"{name} is built in: there is nothing to download")
+    raise UnknownName("data set", name, [*SOURCES, *images.SOURCES])
 
 
 def convert(

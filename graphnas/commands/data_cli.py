@@ -25,7 +25,7 @@ def run(command: str, arguments: Sequence[str]) -> None:
 
 def list_(arguments: Sequence[str]) -> None:
     """All data sets and where they are."""
-    parser = make_parser("data list", "Benchmark files graphnas knows: what is in them and whether they are here.")
+    parser = make_parser("data list", "Labels and images graphnas knows: what is in them and whether they are here.")
     parser.add_argument("--json", action="store_true", help="everything that is known of them, as JSON")
     options = parse(parser, arguments)
     rows = data.list_data()
@@ -36,10 +36,10 @@ def list_(arguments: Sequence[str]) -> None:
 
 
 def info(arguments: Sequence[str]) -> None:
-    """What a search space or a table holds."""
-    parser = make_parser("data info", "What a search space, a data set or a file of labels holds.")
+    """What a search space, a table or an image data set holds."""
+    parser = make_parser("data info", "What a search space, a data set of labels or images, or a file of labels holds.")
     parser.add_argument("name", help="a search space, a name of `graphnas data list`, or a file")
-    parser.add_argument("--json", action="store_true", help="the table as JSON")
+    parser.add_argument("--json", action="store_true", help="the same as JSON")
     add_space(parser)
     options = parse(parser, arguments)
     if options.name in list_spaces() and not options.json:
@@ -56,8 +56,9 @@ def info(arguments: Sequence[str]) -> None:
         print(json.dumps(content, indent=1))
         return
     print_values({name: value for name, value in content.items() if name not in ("metrics", "curves")})
-    print()
-    print_table([metric_row(name, entry) for name, entry in content["metrics"].items()])
+    if "metrics" in content:
+        print()
+        print_table([metric_row(name, entry) for name, entry in content["metrics"].items()])
 
 
 def metric_row(name: str, entry: dict[str, Any]) -> dict[str, Any]:
@@ -70,7 +71,7 @@ def metric_row(name: str, entry: dict[str, Any]) -> dict[str, Any]:
 
 def download(arguments: Sequence[str]) -> None:
     """Fetch an official file."""
-    parser = make_parser("data download", "Fetch an official benchmark file: resumable, checked against its hash.")
+    parser = make_parser("data download", "Fetch an official file of labels or images: resumable, checked by its hash.")
     parser.add_argument("name", help="a name of `graphnas data list`")
     parser.add_argument("--out", type=Path, help="folder for the file (default: where graphnas looks for it)")
     parser.add_argument("--mirror", type=str, help="address of a folder that has the file under its official name")

@@ -93,6 +93,33 @@ class NB201(FixedSpace):
         node2 = alive[1] | alive[2] & node1
         return alive[3] | alive[4] & node1 | alive[5] & node2
 
+    def live_edges(self, archs: Architectures) -> Tensor:
+        """bool [B, 6]: which cell edges lie on a path without `none` from the input to the output of the cell."""
+        alive = (self.choices(archs) != OPS.index("none")).unbind(1)
+        reached = [torch.ones_like(alive[0])] + [torch.zeros_like(alive[0]) for _ in range(3)]
+        heard = [torch.zeros_like(alive[0]) for _ in range(3)] + [torch.ones_like(alive[0])]
+        for edge, (start, end) in enumerate(EDGES):  # the order of EDGES is topological in their ends
+            reached[end] = reached[end] | reached[start] & alive[edge]
+        for start, end in reversed(EDGES):
+            heard[start] = heard[start] | heard[end] & alive[EDGES.index((start, end))]
+        return torch.stack([alive[e] & reached[start] & heard[end] for e, (start, end) in enumerate(EDGES)], 1)
+
+    def representatives(self) -> Tensor:
+        """int64 [4930]: of every functional class the rank of its cheapest string, ascending.
+
+        Cheapest is the one with the fewest parameters, then the fewest poolings, then the fewest skips, then the lowest
+        rank: it does nothing that the function does not need.
+        """
+        archs = self.enumerate()
+        choices, classes = self.choices(archs), self.class_ids(archs)
+        price = self.cost(archs)["params"] * 100 + (choices == 4).sum(1) * 10 + (choices == 1).sum(1)
+        order = torch.argsort(price, stable=True)
+        first = torch.unique(classes[order], return_inverse=True)[1]
+        place = torch.full((int(first.max()) + 1,), len(order)).scatter_reduce_(
+            0, first, torch.arange(len(order)), "amin"
+        )
+        return order[place].sort().values
+
     # -- text ---------------------------------------------------------------------------------------------------
     def parse(self, text: str | Sequence[str]) -> Architectures:
         """Architectures from the official strings `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`."""

@@ -1,14 +1,15 @@
 """Performance labels: official benchmark files, CSV, and the compact form they are converted to."""
 
+from graphnas.sources import Source
 from graphnas.tables.base import Noise, Table
 from graphnas.tables.compact import load_compact, save_compact
-from graphnas.tables.download import download
 from graphnas.tables.load import BUILT_IN, convert, detect, list_tables, load_table
-from graphnas.tables.sources import SOURCES, Source
+from graphnas.tables.sources import SOURCES, LabelSource, download
 
 __all__ = [
     "BUILT_IN",
     "SOURCES",
+    "LabelSource",
     "Noise",
     "Source",
     "Table",

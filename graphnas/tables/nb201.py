@@ -1,7 +1,7 @@
 """Files of NAS-Bench-201 and NATS-Bench (topology): the .pth, the .pickle.pbz2, and the folder or tar of one file each.
 
 Dong and Yang, ICLR 2020, https://arxiv.org/abs/2001.00326; Dong et al., TPAMI 2021, https://arxiv.org/abs/2009.00437
-(MIT). All of them are pickles. None is executed: :mod:`graphnas.tables.pickles` reads them as plain data, and what an
+(MIT). All of them are pickles. None is executed: :mod:`graphnas.pickles` reads them as plain data, and what an
 architecture does not need is dropped as soon as it is complete.
 """
 
@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from graphnas.errors import CorruptFile
+from graphnas.pickles import PlainReader
 from graphnas.tables.base import Table
-from graphnas.tables.pickles import PlainReader
 from graphnas.tables.trials import Trials
 
 TORCH_MAGIC = 0x1950A86A20F9469CFC6C  # first pickle of a file written by torch.save before version 1.6

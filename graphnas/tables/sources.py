@@ -1,53 +1,27 @@
-"""Where the official benchmark files come from, and how to recognise them."""
+"""Where the official files of performance labels come from."""
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from graphnas.download import Progress, fetch
 from graphnas.paths import data_dir
 from graphnas.registry import Registry
+from graphnas.sources import Source
 
-SOURCES = Registry["Source"]("data set")
-BLOCK = 1 << 20
+SOURCES = Registry["LabelSource"]("data set")
 
 
-@dataclass(frozen=True)
-class Source:
-    """One official file.
+@dataclass(frozen=True, kw_only=True)
+class LabelSource(Source):
+    """An official file of labels, which also has a compact form of our own.
 
     Attributes:
-        name: what it is called here, also the folder below `data_dir`.
         space: search space of its architectures.
-        file: its official name.
-        about: what is in it, in a line.
-        licence: of the labels.
-        size: bytes, exact or as published (see `exact`).
-        page: where people find it.
-        url: what a program can fetch; None where the host needs a browser.
-        sha256: published hash, if any.
-        md5: published hash or the end of it, if any.
-        exact: whether `size` is the exact number of bytes.
-        also: other official forms of the same data, files or unpacked folders.
     """
 
-    name: str
     space: str
-    file: str
-    about: str
-    licence: str
-    size: int
-    page: str
-    url: str | None = None
-    sha256: str | None = None
-    md5: str | None = None
-    exact: bool = False
-    also: tuple[str, ...] = ()
-
-    def place(self) -> Path:
-        """Where the file is looked for."""
-        return data_dir(self.name) / self.file
 
     def compact(self) -> Path:
         """Where the compact form of it is looked for, before the file itself."""
@@ -55,49 +29,27 @@ class Source:
 
     def local(self, official: bool = False) -> Path | None:
         """The best form of it that is here, if any: compact, official, other; with `official` the compact one last."""
-        folder = data_dir(self.name)
-        places = [self.place(), *(folder / name for name in self.also)]
-        places.insert(len(places) if official else 0, self.compact())
-        return next((place for place in places if place.exists()), None)
-
-    def how_to_get(self) -> str:
-        """One sentence for people who do not have it."""
-        fetch = f"run `graphnas data download {self.name}`, or " if self.url else ""
-        return f"{fetch}get {self.file} ({self.size / 1e9:.2g} GB) from {self.page} and save it as {self.place()}"
-
-    def mismatch(self, path: Path) -> str:
-        """What is wrong with a file that should be this one, empty if nothing: size, then published hashes."""
-        size = path.stat().st_size
-        if self.exact and size != self.size:
-            return f"expected {self.size} bytes (got {size})"
-        for algorithm, wanted in (("sha256", self.sha256), ("md5", self.md5)):
-            if wanted is not None:
-                got = _hash(path, algorithm)
-                if not got.endswith(wanted):
-                    return f"expected the {algorithm} {'...' if len(wanted) < len(got) else ''}{wanted} (got {got})"
-        return ""
-
-    @property
-    def checked(self) -> str:
-        """What :meth:`mismatch` can tell, in words."""
-        if self.sha256:
-            return "SHA-256"
-        if self.md5 and len(self.md5) == 32:
-            return "MD5"
-        return (
-            f"the last {len(self.md5)} digits of the MD5, all that is published" if self.md5 else "nothing is published"
-        )
+        compact = self.compact() if self.compact().exists() else None
+        return (super().local() or compact) if official else (compact or super().local())
 
 
-def _hash(path: Path, algorithm: str) -> str:
-    total = hashlib.new(algorithm, usedforsecurity=False)
-    with path.open("rb") as stream:
-        while block := stream.read(BLOCK):
-            total.update(block)
-    return total.hexdigest()
+def download(
+    name: str,
+    folder: Path | None = None,
+    base_url: str | None = None,
+    progress: Progress | None = None,
+    wait: float = 2.0,
+) -> Path:
+    """The official file of labels called `name`, fetched if it is not there yet; see `graphnas.download.fetch`.
+
+    Raises:
+        UnknownName: no such data set.
+        DownloadFailed: as there.
+    """
+    return fetch(SOURCES[name], folder, base_url, progress, wait)
 
 
-def _register(source: Source) -> None:
+def _register(source: LabelSource) -> None:
     SOURCES.register(source.name)(source)
 
 
@@ -106,7 +58,7 @@ _NATS = "https://github.com/D-X-Y/NATS-Bench"
 _DRIVE = "https://drive.google.com/file/d/{}/view"
 
 _register(
-    Source(
+    LabelSource(
         name="nb101",
         space="nb101",
         file="nasbench_only108.tfrecord",
@@ -119,7 +71,7 @@ _register(
     )
 )
 _register(
-    Source(
+    LabelSource(
         name="nb101_full",
         space="nb101",
         file="nasbench_full.tfrecord",
@@ -132,7 +84,7 @@ _register(
     )
 )
 _register(
-    Source(
+    LabelSource(
         name="nb201",
         space="nb201",
         file="NAS-Bench-201-v1_1-096897.pth",
@@ -144,7 +96,7 @@ _register(
     )
 )
 _register(
-    Source(
+    LabelSource(
         name="nb201_v1_0",
         space="nb201",
         file="NAS-Bench-201-v1_0-e61699.pth",
@@ -156,7 +108,7 @@ _register(
     )
 )
 _register(
-    Source(
+    LabelSource(
         name="nats_tss",
         space="nb201",
         file="NATS-tss-v1_0-3ffb9.pickle.pbz2",
@@ -169,7 +121,7 @@ _register(
     )
 )
 _register(
-    Source(
+    LabelSource(
         name="enas6",
         space="enas6",
         file="final_structures6.txt",

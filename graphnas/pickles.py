@@ -1,9 +1,11 @@
 """Plain data out of a pickle without executing it.
 
 A pickle is a program for a stack machine. This reader runs the part of that program that builds numbers, text,
-containers and NumPy scalars. It imports nothing and calls nothing the file names: every name stands in a table below
-and is answered by a constructor written here; any other name, and every instruction that would make an object, ends the
-reading.
+containers, NumPy scalars and NumPy arrays of numbers. It imports nothing and calls nothing the file names: every name
+stands in a table below and is answered by a constructor written here; any other name, and every instruction that would
+make an object, ends the reading.
+
+Strings of Python 2, which held text as well as bytes, become text, read as Latin-1.
 
 It reads as a stream. A callback sees each finished dictionary and may empty it, so that a file whose objects would fill
 tens of gigabytes is read in what the callback keeps. Tensors are left out: their place holds None.
@@ -19,6 +21,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from graphnas.errors import CorruptFile, GraphnasError, UnsafeFile
+from graphnas.pickle_arrays import CONSTRUCTORS as NUMBERS
+from graphnas.pickle_arrays import DType, NotNumbers, encode_latin1, scalar, set_array
 
 _NAMES = {code.code.encode("latin-1"): code.name for code in pickletools.opcodes}
 _U8, _U16, _U32, _I32, _U64, _F64 = (struct.Struct(code) for code in ("B", "<H", "<I", "<i", "<Q", ">d"))
@@ -26,44 +30,13 @@ LONGEST = 1 << 28  # bytes of one string; more is a damaged length
 LARGEST_GAP = 1 << 20
 _DAMAGE = (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, EOFError, OSError, struct.error)
 Hook = Callable[[dict[Any, Any]], None]
-
-
-class _DType:
-    """A NumPy dtype while it is being described: its code first, its byte order after."""
-
-    def __init__(self, code: str) -> None:
-        if not isinstance(code, str) or code[:1] not in tuple("fiub") or not code[1:].isdigit():
-            raise ValueError(f"a number type was expected (got the dtype {code!r})")
-        self.dtype = np.dtype(code)
-
-    def build(self, state: tuple[Any, ...]) -> None:
-        if state[1] == ">":
-            self.dtype = self.dtype.newbyteorder(">")
-
-
-def _scalar(dtype: _DType, raw: bytes) -> float | int | bool:
-    if len(raw) != dtype.dtype.itemsize:
-        raise ValueError(f"a {dtype.dtype} has {dtype.dtype.itemsize} bytes (got {len(raw)})")
-    value: float | int | bool = np.frombuffer(raw, dtype=dtype.dtype)[0].item()
-    return value
-
-
-def _encode(text: str, encoding: str) -> bytes:
-    if encoding not in ("latin1", "latin-1"):
-        raise ValueError(f"bytes are written as latin1 (got {encoding!r})")
-    return text.encode("latin-1")
-
-
 _STORAGES = ("Float", "Double", "Half", "Long", "Int", "Short", "Char", "Byte", "Bool")
 _CONSTRUCTORS: dict[str, Callable[..., Any]] = {
+    **NUMBERS,
     "collections.OrderedDict": dict,
-    "_codecs.encode": _encode,
     "builtins.set": set,
     "__builtin__.set": set,
     "__builtin__.bytes": lambda: b"",  # empty bytes in protocol 2
-    "numpy.dtype": lambda code, *flags: _DType(code),
-    "numpy.core.multiarray.scalar": _scalar,
-    "numpy._core.multiarray.scalar": _scalar,
     "torch._utils._rebuild_tensor": lambda *description: None,
     "torch._utils._rebuild_tensor_v2": lambda *description: None,
     **{f"torch.{kind}Storage": lambda *description: None for kind in _STORAGES},
@@ -95,6 +68,8 @@ class PlainReader:
         """
         try:
             return self._run()
+        except NotNumbers as error:
+            raise UnsafeFile(f"{self.source}: {error}; nothing of it was executed") from error
         except _DAMAGE as error:
             if isinstance(error, GraphnasError):
                 raise
@@ -180,13 +155,13 @@ class PlainReader:
         if type(arguments) is not tuple or constructor not in _KNOWN:
             raise ValueError("a call of something that is not a constructor")
         self.push(constructor(*arguments))
-        if constructor is _scalar:
+        if constructor is scalar:
             self.forget(arguments, arguments[1])
-        elif constructor is _encode:
+        elif constructor is encode_latin1:
             self.forget(arguments, arguments[0])
 
     def forget(self, arguments: tuple[Any, ...], raw: str | bytes) -> None:
-        """Frees what a number was made from: fresh for every number, and so never referred to again.
+        """Frees what numbers were made from: fresh for each or each array, and so never referred to again.
 
         Python keeps only one object for a text or bytes of one character, which may well be met again.
         """
@@ -197,8 +172,11 @@ class PlainReader:
 
     def build(self) -> None:
         state, target = self.stack.pop(), self.stack[-1]
-        if isinstance(target, _DType):
+        if isinstance(target, DType):
             target.build(state)
+        elif type(target) is np.ndarray:
+            set_array(target, state)
+            self.forget(state, state[-1])
         elif not (type(target) is dict and not state):
             raise UnsafeFile(
                 f"{self.source}: the pickle sets the state of a {type(target).__name__}; it was not executed"
@@ -243,9 +221,12 @@ _INSTRUCTIONS: dict[bytes, Callable[[PlainReader], Any]] = {
     b"X": lambda m: m.push(m.take(m.number(_U32)).decode("utf-8", "surrogatepass")),
     b"\x8c": lambda m: m.push(m.take(m.number(_U8)).decode("utf-8", "surrogatepass")),
     b"\x8d": lambda m: m.push(m.take(m.number(_U64)).decode("utf-8", "surrogatepass")),
+    b"U": lambda m: m.push(m.take(m.number(_U8)).decode("latin-1")),  # a string of Python 2
+    b"T": lambda m: m.push(m.take(m.number(_U32)).decode("latin-1")),
     b"C": lambda m: m.push(m.take(m.number(_U8))),
     b"B": lambda m: m.push(m.take(m.number(_U32))),
     b"\x8e": lambda m: m.push(m.take(m.number(_U64))),
+    b"\x96": lambda m: m.push(bytearray(m.take(m.number(_U64)))),
     b"]": lambda m: m.push([]),
     b"a": lambda m: m.append(m.top(1)),
     b"e": lambda m: m.append(m.items()),

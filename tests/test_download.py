@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from graphnas.errors import DownloadFailed, UnknownName
-from graphnas.tables import SOURCES, Source, download
-from graphnas.tables import download as package_download
-from graphnas.tables.sources import Source as SourceClass
+from graphnas.download import fetch
+from graphnas.errors import DownloadFailed
+from graphnas.sources import Source
 
 CONTENT = bytes(range(256)) * 4000
 FILE = "official.bin"
@@ -77,59 +76,65 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def source(monkeypatch: pytest.MonkeyPatch) -> Source:
-    """A registered source of the file, with its full hash."""
-    source = SourceClass(
-        "official", "toy", FILE, "test", "none", len(CONTENT), "http://page.example",
-        url=f"http://official.invalid/{FILE}", sha256=hashlib.sha256(CONTENT).hexdigest(),
-    )  # fmt: skip
-    monkeypatch.setitem(SOURCES._entries, "official", source)
-    return source
+def source() -> Source:
+    """The file, with its full hash."""
+    return Source(
+        name="official",
+        file=FILE,
+        about="test",
+        licence="none",
+        size=len(CONTENT),
+        page="http://page.example",
+        url=f"http://official.invalid/{FILE}",
+        sha256=hashlib.sha256(CONTENT).hexdigest(),
+    )
 
 
-get = partial(download, "official", wait=0.0)
+get = partial(fetch, wait=0.0)
 
 
 def test_full_download(server: Server, source: Source, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
-    path = get(tmp_path / "new" / "folder", server.url + "/", progress=lambda done, total: seen.append((done, total)))
+    path = get(
+        source, tmp_path / "new" / "folder", server.url + "/", progress=lambda done, total: seen.append((done, total))
+    )
     assert path == tmp_path / "new" / "folder" / FILE and path.read_bytes() == CONTENT
     assert seen[-1] == (len(CONTENT), len(CONTENT))
     assert [entry.name for entry in path.parent.iterdir()] == [FILE]
 
 
-def test_default_folder_is_where_tables_are_looked_for(server: Server, source: Source) -> None:
-    path = get(base_url=server.url)
+def test_default_folder_is_where_loaders_look(server: Server, source: Source) -> None:
+    path = get(source, base_url=server.url)
     assert path == source.place() == source.local()
 
 
 def test_a_file_that_is_there_is_checked_and_not_fetched(server: Server, source: Source, tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(CONTENT)
-    assert get(tmp_path, server.url) == tmp_path / FILE
+    assert get(source, tmp_path, server.url) == tmp_path / FILE
     assert server.requests == []
 
 
 def test_resumes_an_earlier_part(server: Server, source: Source, tmp_path: Path) -> None:
     (tmp_path / f"{FILE}.part").write_bytes(CONTENT[:1000])
     seen: list[tuple[int, int]] = []
-    assert get(tmp_path, server.url, lambda done, total: seen.append((done, total))).read_bytes() == CONTENT
+    assert get(source, tmp_path, server.url, lambda done, total: seen.append((done, total))).read_bytes() == CONTENT
     assert server.requests == ["bytes=1000-"]
     assert seen[-1] == (len(CONTENT), len(CONTENT))
 
 
 def test_part_that_is_already_complete(server: Server, source: Source, tmp_path: Path) -> None:
     (tmp_path / f"{FILE}.part").write_bytes(CONTENT)
-    assert get(tmp_path, server.url).read_bytes() == CONTENT
+    assert get(source, tmp_path, server.url).read_bytes() == CONTENT
 
 
 def test_part_that_is_longer_than_the_file(server: Server, source: Source, tmp_path: Path) -> None:
     (tmp_path / f"{FILE}.part").write_bytes(CONTENT + b"more")
-    assert get(tmp_path, server.url).read_bytes() == CONTENT
+    assert get(source, tmp_path, server.url).read_bytes() == CONTENT
 
 
 def test_connection_that_is_cut_again_and_again(server: Server, source: Source, tmp_path: Path) -> None:
     server.cut_after = 300_000
-    assert get(tmp_path, server.url).read_bytes() == CONTENT
+    assert get(source, tmp_path, server.url).read_bytes() == CONTENT
     assert server.requests == ["", "bytes=300000-", "bytes=600000-", "bytes=900000-"]
 
 
@@ -137,23 +142,23 @@ def test_cut_without_progress_fails_and_keeps_the_part(server: Server, source: S
     (tmp_path / f"{FILE}.part").write_bytes(CONTENT[:5000])
     server.cut_after = 0
     with pytest.raises(DownloadFailed, match=r"closed the connection early, 5 times .*5000 bytes are kept in .*\.part"):
-        get(tmp_path, server.url)
+        get(source, tmp_path, server.url)
     assert len(server.requests) == 5
     assert (tmp_path / f"{FILE}.part").read_bytes() == CONTENT[:5000]
     server.cut_after = None
-    assert get(tmp_path, server.url).read_bytes() == CONTENT
+    assert get(source, tmp_path, server.url).read_bytes() == CONTENT
 
 
 def test_server_without_ranges(server: Server, source: Source, tmp_path: Path) -> None:
     server.ranges = False
     (tmp_path / f"{FILE}.part").write_bytes(b"x" * 1000)
-    assert get(tmp_path, server.url).read_bytes() == CONTENT
+    assert get(source, tmp_path, server.url).read_bytes() == CONTENT
 
 
 def test_server_without_ranges_that_always_cuts_ends(server: Server, source: Source, tmp_path: Path) -> None:
     server.ranges, server.cut_after = False, 1000
     with pytest.raises(DownloadFailed, match="times without progress"):
-        get(tmp_path, server.url)
+        get(source, tmp_path, server.url)
     assert len(server.requests) == 5
 
 
@@ -161,81 +166,78 @@ def test_wrong_hash_moves_the_file_aside(server: Server, source: Source, tmp_pat
     server.content = CONTENT[:-1] + b"?"
     got = hashlib.sha256(server.content).hexdigest()
     with pytest.raises(DownloadFailed, match=rf"expected the sha256 {source.sha256} \(got {got}\).*moved to .*wrong"):
-        get(tmp_path, server.url)
+        get(source, tmp_path, server.url)
     assert [entry.name for entry in tmp_path.iterdir()] == [f"{FILE}.wrong"]
     server.content = CONTENT
-    assert get(tmp_path, server.url).read_bytes() == CONTENT
+    assert get(source, tmp_path, server.url).read_bytes() == CONTENT
 
 
-def test_wrong_size(server: Server, source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(SOURCES._entries, "official", replace(source, size=5, exact=True))
+def test_wrong_size(server: Server, source: Source, tmp_path: Path) -> None:
     with pytest.raises(DownloadFailed, match=f"expected 5 bytes .got {len(CONTENT)}"):
-        get(tmp_path, server.url)
+        get(replace(source, size=5, exact=True), tmp_path, server.url)
 
 
 @pytest.mark.parametrize("good", [True, False])
-def test_end_of_a_hash(source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, good: bool) -> None:
+def test_end_of_a_hash(source: Source, tmp_path: Path, good: bool) -> None:
     digits = hashlib.md5(CONTENT).hexdigest()[-6:] if good else "abcdef"
-    monkeypatch.setitem(SOURCES._entries, "official", replace(source, sha256=None, md5=digits, url=None))
+    source = replace(source, sha256=None, md5=digits, url=None)
     (tmp_path / FILE).write_bytes(CONTENT)
     if good:
-        assert get(tmp_path) == tmp_path / FILE
-        assert "last 6 digits" in SOURCES["official"].checked
+        assert get(source, tmp_path) == tmp_path / FILE
+        assert "last 6 digits" in source.checked
     else:
         with pytest.raises(DownloadFailed, match=r"expected the md5 \.\.\.abcdef"):
-            get(tmp_path)
+            get(source, tmp_path)
 
 
 @pytest.mark.parametrize("code", [401, 403, 404, 410])
 def test_refusal_is_not_tried_again(server: Server, source: Source, tmp_path: Path, code: int) -> None:
     server.statuses = [code] * 9
     with pytest.raises(DownloadFailed, match=rf"{FILE}: {code} .*save it as {tmp_path}"):
-        get(tmp_path, server.url)
+        get(source, tmp_path, server.url)
     assert len(server.requests) == 1
 
 
 def test_trouble_of_the_server_is_tried_again(server: Server, source: Source, tmp_path: Path) -> None:
     server.statuses = [503, 500]
-    assert get(tmp_path, server.url).read_bytes() == CONTENT
+    assert get(source, tmp_path, server.url).read_bytes() == CONTENT
     server.statuses = [503] * 9
     (tmp_path / FILE).unlink()
     with pytest.raises(DownloadFailed, match="503 Service Unavailable, 5 times"):
-        get(tmp_path, server.url)
+        get(source, tmp_path, server.url)
 
 
 def test_offline(source: Source, tmp_path: Path, server: Server) -> None:
     server.shutdown()
     server.server_close()
     with pytest.raises(DownloadFailed, match=rf"[Rr]efused.*Get it on another machine and save it as {tmp_path}"):
-        get(tmp_path, server.url)
+        get(source, tmp_path, server.url)
 
 
 def test_other_protocols(source: Source, tmp_path: Path) -> None:
     with pytest.raises(DownloadFailed, match="http or https"):
-        get(tmp_path, "file:///etc")
+        get(source, tmp_path, "file:///etc")
 
 
-@pytest.mark.parametrize("name", [name for name in SOURCES if SOURCES[name].url is None])
-def test_pages_that_need_a_browser(name: str, tmp_path: Path) -> None:
-    with pytest.raises(DownloadFailed) as caught:
-        package_download(name, tmp_path)
-    text = str(caught.value)
-    assert SOURCES[name].page in text and str(tmp_path / SOURCES[name].file) in text and "browser" in text
+def test_page_that_needs_a_browser(source: Source, tmp_path: Path) -> None:
+    with pytest.raises(DownloadFailed, match=rf"needs a browser: open http://page.example and save it as {tmp_path}/"):
+        get(replace(source, url=None), tmp_path)
 
 
-def test_unknown_name() -> None:
-    with pytest.raises(UnknownName, match="data set 'nb100'"):
-        download("nb100")
-
-
-def test_registry() -> None:
-    """Published facts; the hashes are those of the official page."""
-    assert SOURCES["nb101"].sha256 == "4c39c3936e36a85269881d659e44e61a245babcb72cb374eacacf75d0e5f4fd1"
-    assert SOURCES["nb101_full"].sha256 == "3d64db8180fb1b0207212f9032205064312b6907a3bbc81eabea10db2f5c7e9c"
-    for name in SOURCES:
-        source = SOURCES[name]
-        assert source.name == name and source.size > 0 and source.page.startswith("https://")
-        assert source.url is None or source.url.startswith("https://")
-        assert source.url is None or source.url.endswith(source.file)
-        if source.md5 and len(source.md5) < 32:
-            assert source.md5 in source.file
+def test_folder_of_files_is_checked_file_by_file(source: Source, tmp_path: Path) -> None:
+    members = tuple((name, hashlib.md5(name.encode()).hexdigest()) for name in ("a", "b"))
+    source = replace(source, file="folder", url=None, sha256=None, members=members)
+    folder = tmp_path / "folder"
+    assert "2 files" in source.how_to_get() and source.checked == "the MD5 of 2 files"
+    with pytest.raises(DownloadFailed, match="needs a browser"):
+        get(source, tmp_path)
+    folder.mkdir()
+    for name in ("a", "b"):
+        with pytest.raises(DownloadFailed, match=f"not as published: {name}: it is missing. Replace that file"):
+            get(source, tmp_path)
+        (folder / name).write_text(name)
+    assert get(source, tmp_path) == folder
+    (folder / "b").write_text("c")
+    with pytest.raises(DownloadFailed, match="b: expected the md5 .* .got "):
+        get(source, tmp_path)
+    assert (folder / "a").exists() and (folder / "b").exists()

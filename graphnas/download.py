@@ -10,57 +10,57 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from graphnas.errors import DownloadFailed
-from graphnas.tables.sources import BLOCK, SOURCES, Source
+from graphnas.sources import BLOCK, Source
 
 TIMEOUT = 30.0  # seconds without a byte
 ATTEMPTS = 5  # in a row without progress
 Progress = Callable[[int, int], None]
 
 
-def download(
-    name: str,
+def fetch(
+    source: Source,
     folder: Path | None = None,
     base_url: str | None = None,
     progress: Progress | None = None,
     wait: float = 2.0,
 ) -> Path:
-    """The official file of a data set, fetched if it is not there yet and checked in any case.
+    """An official file, fetched if it is not there yet and checked in any case.
 
     A cut transfer leaves `<file>.part` and goes on from there, now or in the next call.
 
     Args:
-        name: see `graphnas data list`.
-        folder: where to; by default the data folder in which `load_table` looks.
+        source: what to fetch.
+        folder: where to; by default the data folder in which the loaders look.
         base_url: a mirror that has the file under its official name.
         progress: called with (bytes done, bytes in all).
         wait: seconds before the second attempt, doubled for every further one.
 
     Raises:
-        UnknownName: no such data set.
         DownloadFailed: offline, refused, cut again and again, another hash, or on a page that needs a browser; the text
             says what to do by hand.
     """
-    source = SOURCES[name]
     target = (source.place() if folder is None else Path(folder) / source.file).expanduser()
     if target.exists():
         return _checked(source, target, target)
     url = f"{base_url.rstrip('/')}/{source.file}" if base_url else source.url
     if url is None:
         raise DownloadFailed(
-            f"{source.file} is on a page that needs a browser: open {source.page} and save the file as {target}; "
+            f"{source.file} is on a page that needs a browser: open {source.page} and save it as {target}; "
             f"then call this again to check {source.checked}"
         )
     if not url.startswith(("https://", "http://")):
         raise DownloadFailed(f"expected an http or https address (got {url})")
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.part")
-    _fetch(url, part, progress, wait, f"Get it on another machine and save it as {target}")
+    _fill(url, part, progress, wait, f"Get it on another machine and save it as {target}")
     return _checked(source, part, target)
 
 
 def _checked(source: Source, path: Path, target: Path) -> Path:
-    """Moves a good file to `target`; a bad one is moved aside."""
+    """Moves a good file to `target`; a bad one is moved aside, a folder with a bad one stays."""
     problem = source.mismatch(path)
+    if problem and path.is_dir():
+        raise DownloadFailed(f"{target} is not as published: {problem}. Replace that file and call this again")
     if problem:
         aside = target.with_name(f"{target.name}.wrong")
         path.replace(aside)
@@ -71,7 +71,7 @@ def _checked(source: Source, path: Path, target: Path) -> Path:
     return target
 
 
-def _fetch(url: str, part: Path, progress: Progress | None, wait: float, advice: str) -> None:
+def _fill(url: str, part: Path, progress: Progress | None, wait: float, advice: str) -> None:
     """Fills `part` from where it ends, attempt after attempt while it grows."""
     failures, longest = 0, _size(part)
     while True:
