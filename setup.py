@@ -14,6 +14,7 @@ setup(
     package_data={
         "graphnas": ["py.typed"],
         "graphnas.tables": ["*.csv", "*.csv.gz", "*.json", "*.npz", "*.safetensors", "data/*"],
+        "graphnas.networks": ["**/*.yaml"],
         "graphnas.train": ["**/*.yaml"],
         "graphnas.bo": ["**/*.yaml"],
         "graphnas.state_dicts": ["*.json", "*.md", "*.safetensors"],

@@ -3,8 +3,8 @@
     python benchmarks/digits_recipe.py --out docs/digits_recipe.jsonl --shard 0/2
 
 Every variation trains the same random connected cells with several seeds and reports the Spearman correlation of final
-accuracies between single runs, the spread over cells and over seeds, and the CPU-seconds a training took. Lines that are
-in the file already are not measured again.
+accuracies between single runs, the spread over cells and over seeds, and the CPU-seconds a training took. Lines that
+are in the file already are not measured again.
 """
 
 from __future__ import annotations

@@ -18,10 +18,10 @@ from graphnas.bo.decoding import posterior_decode
 from graphnas.models import SVGE, GraphVAE
 from graphnas.models.layers.union import union
 from graphnas.plot import learning_curves
+from graphnas.run_folder import RunFolder
 from graphnas.spaces import Architectures
 from graphnas.train.data import prepare, random_rows, seeded
 from graphnas.train.evaluate import EvaluationConfig, encode_all, evaluate_vae
-from graphnas.train.run_folder import RunFolder
 from graphnas.train.vae import load_vae, read_vae_config
 
 

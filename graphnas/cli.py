@@ -21,9 +21,14 @@ COMMANDS = {
     "data info": ("graphnas.commands.data_cli", "what a search space, labels, images or a file hold"),
     "data download": ("graphnas.commands.data_cli", "fetch official labels or images, resumable and hash-checked"),
     "data convert": ("graphnas.commands.data_cli", "an official benchmark file to a compact .npz"),
+    "data build-digits": (
+        "graphnas.commands.digits_cli",
+        "measure the embedded benchmark again: NAS-Bench-201 cells trained on digits",
+    ),
     "models list": ("graphnas.commands.models_cli", "the zoo"),
     "models info": ("graphnas.commands.models_cli", "a model's paper, options and size"),
     "train vae": ("graphnas.commands.train_cli", "train a graph VAE on a search space"),
+    "network train": ("graphnas.commands.network_cli", "train the network of one architecture on images"),
     "evaluate vae": (
         "graphnas.commands.evaluate_cli",
         "reconstruction, validity, uniqueness, novelty of a trained VAE",

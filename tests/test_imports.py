@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("models", "datasets", "state_dicts", "train", "bo")
 ROOTS = {"errors", "registry", "paths"}  # plumbing that stands on nothing
 FILES = {"download", "pickle_arrays", "pickles", "sources"}  # getting and reading what others made
-SHARED = ROOTS | FILES | {"checkpoint", "metrics", "plot", "state_dicts"}
+SHARED = ROOTS | FILES | {"checkpoint", "device", "metrics", "plot", "run_folder", "state_dicts"}
 LEARNING = SHARED | {"spaces", "tables", "networks", "datasets", "models", "train"}
 
 # part of the package -> parts it may import; a part is a folder or a module directly in graphnas/

@@ -19,13 +19,13 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm.auto import tqdm
 
 from graphnas.datasets.loader import ArchitectureLoader
+from graphnas.device import make_fabric
 from graphnas.errors import CheckpointMismatch, GraphnasError
 from graphnas.models import save_model
+from graphnas.run_folder import RunFolder
 from graphnas.spaces import Architectures
 from graphnas.train.config import FitConfig
-from graphnas.train.device import make_fabric
 from graphnas.train.objectives import Objective, OnTensors
-from graphnas.train.run_folder import RunFolder
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class Trainer:
         self, objective: Objective, train: Labelled, validation: Labelled, config: FitConfig, run: RunFolder | None
     ) -> None:
         self.config, self.run, self.validation = config, run, validation
-        self.fabric = make_fabric(config)
+        self.fabric = make_fabric(config.device, config.precision)
         self.raw, module = objective, OnTensors(objective)
         optimizer = make_optimizer(objective, config)
         self.objective, self.optimizer = self.fabric.setup(

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentError
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from lightning_fabric import seed_everything
 
 from graphnas.checkpoint import remove_partial
-from graphnas.errors import CheckpointMismatch, CorruptFile, GraphnasError, InvalidValues
+from graphnas.errors import GraphnasError
 from graphnas.models import GraphVAE, create_model, load_model
 from graphnas.models.base import load_weights
+from graphnas.run_folder import RunFolder, is_main_process
 from graphnas.spaces import get_space
 from graphnas.train.config import VAEConfig
 from graphnas.train.data import Prepared, prepare, random_rows
 from graphnas.train.loop import FitResult, Labelled, fit
 from graphnas.train.objectives import VAEObjective
-from graphnas.train.run_folder import RunFolder, is_main_process
 
 VALIDATION_GRAPHS = 2000
 """Held-out graphs looked at in each validation; the rest of the part is left alone."""
@@ -32,9 +29,9 @@ def train_vae(config: VAEConfig, out: Path, resume: bool = False, progress: bool
     """
     run = RunFolder(out)
     if resume:
-        check_same_run(config, run)
-    elif run.state_file.exists() or run.last.exists():
-        raise GraphnasError(f"{out} already holds a run: pass --resume to go on with it, or another --out")
+        run.check_same(config)
+    else:
+        run.check_new()
     seed_everything(config.fit.seed, verbose=False)
     data = prepare(config.data)
     model = build(config, data)
@@ -80,31 +77,6 @@ def part(data: Prepared, name: str) -> Labelled:
     return Labelled(data.archs[rows], None if data.y is None else data.y[rows])
 
 
-def check_same_run(config: VAEConfig, run: RunFolder) -> None:
-    """A resume continues the run that is there, with the same config.
-
-    Raises:
-        CheckpointMismatch: naming the first difference.
-    """
-    before, now = flat(asdict(read_vae_config(run.path))), flat(asdict(config))
-    for key in sorted(before.keys() | now.keys()):
-        if before.get(key) != now.get(key):
-            raise CheckpointMismatch(
-                f"cannot resume {run.path}: {key} was {before.get(key)!r} and is now {now.get(key)!r}"
-            )
-
-
-def flat(content: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one with dotted keys."""
-    if not isinstance(content, dict):
-        return {prefix: content}
-    return {
-        key: value
-        for name, inner in content.items()
-        for key, value in flat(inner, f"{prefix}.{name}".lstrip(".")).items()
-    }
-
-
 def read_vae_config(path: Path) -> VAEConfig:
     """The config of a run folder.
 
@@ -112,16 +84,7 @@ def read_vae_config(path: Path) -> VAEConfig:
         MissingData: no run folder.
         CorruptFile: a damaged config, or one with entries this graphnas does not know.
     """
-    from jsonargparse import ArgumentParser
-
-    run = RunFolder(path)
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(VAEConfig)
-    try:
-        return VAEConfig.from_plain(parser.parse_object(run.read_config()).as_dict())
-    except (ArgumentError, InvalidValues) as error:
-        reason = " ".join(str(error).split())
-        raise CorruptFile(f"{run.config_file} is damaged or of another version of graphnas: {reason}") from error
+    return RunFolder(path).read_config_as(VAEConfig)
 
 
 def load_vae(path: Path) -> GraphVAE:

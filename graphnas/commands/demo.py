@@ -15,10 +15,10 @@ from graphnas.checkpoint import write_text
 from graphnas.commands.parsing import UsageError, make_parser, parse, print_values, stderr, use_threads, write_json
 from graphnas.models import GraphVAE
 from graphnas.plot import grid_of_architectures, latent_map, learning_curves, reconstruction_grid
+from graphnas.run_folder import RunFolder
 from graphnas.train.config import DataConfig, FitConfig, VAEConfig
 from graphnas.train.data import Prepared, prepare, random_rows, seeded
 from graphnas.train.evaluate import EvaluationConfig, decode_all, encode_all, evaluate_vae
-from graphnas.train.run_folder import RunFolder
 from graphnas.train.vae import load_vae, train_vae
 
 DESCRIPTION = """The whole path on real input in minutes, with no download: enumerate the 423,624 cells of

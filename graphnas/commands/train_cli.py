@@ -18,8 +18,8 @@ from graphnas.commands.parsing import (
     use_threads,
 )
 from graphnas.models import model_info
+from graphnas.run_folder import is_main_process
 from graphnas.train.config import VAEConfig
-from graphnas.train.run_folder import is_main_process
 from graphnas.train.vae import read_vae_config, train_vae
 
 DESCRIPTION = """Train a graph VAE on a search space. Everything about the run lies in --out: config.yaml,

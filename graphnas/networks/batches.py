@@ -12,12 +12,14 @@ from graphnas.networks.images.base import ImageData
 from graphnas.networks.recipe import Recipe
 
 EPOCHS_APART = 1 << 20
-"""Epoch e of seed s draws from a generator seeded with s * EPOCHS_APART + e."""
+"""Epoch e of seed s draws from a generator seeded with s * EPOCHS_APART + e, folded into 32 bits."""
 
 
 def epoch_generator(seed: int, epoch: int) -> Generator:
     """The generator of everything random that happens to the data in one epoch."""
-    return torch.Generator().manual_seed(seed * EPOCHS_APART + epoch)
+    place = seed * EPOCHS_APART + epoch
+    folded = (place ^ (place >> 32) * 0x9E3779B1) % 2**32  # all that torch's generator on the CPU takes of a seed
+    return torch.Generator().manual_seed(folded)
 
 
 def steps_per_epoch(num_images: int, recipe: Recipe) -> int:

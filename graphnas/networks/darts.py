@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from graphnas.networks.auxiliary import AuxiliaryHead, AuxiliaryNetwork
 from graphnas.networks.base import NETWORKS, Images, check_positive, read_config
 from graphnas.networks.darts_operations import OPERATIONS
+from graphnas.networks.defaults import DEFAULTS, Defaults
 from graphnas.networks.layers import ConvNorm, FactorizedReduce, ReluConvNorm, check_halvings, drop_path
 from graphnas.spaces import Architectures
 from graphnas.spaces.darts import DARTS
@@ -121,6 +122,9 @@ class DARTSNetwork(AuxiliaryNetwork):
             older, last = last, cell(older, last, drop)
             middle = last if index == self.middle else middle
         return last, middle
+
+
+DEFAULTS.register("darts")(Defaults("darts", ("darts", "darts_proxy"), {"channels": 4, "cells": 3}))
 
 
 @NETWORKS.register("darts")

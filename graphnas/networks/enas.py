@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from graphnas.networks.auxiliary import AuxiliaryHead, AuxiliaryNetwork
 from graphnas.networks.base import NETWORKS, Images, check_positive, read_config
+from graphnas.networks.defaults import DEFAULTS, Defaults
 from graphnas.networks.graph import Graph, read_graph
 from graphnas.networks.layers import (
     ConvNorm,
@@ -113,6 +114,10 @@ class ENASNetwork(AuxiliaryNetwork):
             maps[layer + 1] = last = block([maps[source] for source in self.sources[layer]])
             middle = last if layer == self.cuts[-1] else middle
         return last, middle
+
+
+for _name in ("enas6", "enas12"):
+    DEFAULTS.register(_name)(Defaults("enas", ("enas",), {"channels": 8}))
 
 
 @NETWORKS.register("enas6")

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from graphnas.errors import InvalidValues
 from graphnas.networks.base import NETWORKS, Images, Network, check_positive, read_config
+from graphnas.networks.defaults import DEFAULTS, Defaults
 from graphnas.networks.graph import read_graph
 from graphnas.networks.layers import add, check_halvings
 from graphnas.spaces import Architectures
@@ -147,6 +148,9 @@ class NB101Network(Network):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.classifier(self.layers(images).mean((2, 3)))
+
+
+DEFAULTS.register("nb101")(Defaults("nb101", ("nb101",), {"channels": 8, "cells": 1, "batch_momentum": 0.1}))
 
 
 @NETWORKS.register("nb101")

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from graphnas.errors import InvalidValues
 from graphnas.networks.base import NETWORKS, Images, Network, check_positive, read_config
+from graphnas.networks.defaults import DEFAULTS, Defaults
 from graphnas.spaces import Architectures
 from graphnas.spaces.nb201 import EDGES, NB201
 from graphnas.spaces.nb201_classes import OPS
@@ -123,12 +124,11 @@ class NB201Network(Network):
         InvalidValues: an image size not divisible by 4.
     """
 
-    def __init__(
-        self, operations: Sequence[str], live: Sequence[bool], images: Images, config: NB201Config
-    ) -> None:
+    def __init__(self, operations: Sequence[str], live: Sequence[bool], images: Images, config: NB201Config) -> None:
         super().__init__()
         if images.size % 4:
             raise InvalidValues(f"two reductions need an image size divisible by 4 (got {images.size})")
+        self.operations = {edge: op for edge, op, alive in zip(EDGES, operations, live, strict=True) if alive}
         width, momentum = config.channels, config.batch_momentum
         self.stem = nn.Sequential(
             nn.Conv2d(images.channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width, momentum=momentum)
@@ -142,12 +142,19 @@ class NB201Network(Network):
         self.last = nn.Sequential(nn.BatchNorm2d(width, momentum=momentum), nn.ReLU())
         self.classifier = nn.Linear(width, images.num_classes)
 
+    def carries(self, edge: tuple[int, int], op: str) -> bool:
+        """Whether a cell edge (from, to) has that operation and is on a path from input to output."""
+        return self.operations.get(edge) == op
+
     def forward(self, images: Tensor) -> Tensor:
         x = self.stages[0](self.stem(images))
         for reduction, stage in zip(self.reductions, self.stages[1:], strict=True):
             x = stage(reduction(x))
         logits: Tensor = self.classifier(self.last(x).mean((2, 3)))
         return logits
+
+
+DEFAULTS.register("nb201")(Defaults("nb201", ("nb201", "digits201"), {"channels": 4, "cells": 1}))
 
 
 @NETWORKS.register("nb201")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import time
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -61,7 +62,9 @@ class Plan:
     def shards(self, folder: Path) -> list[Shard]:
         """All shards, one seed after the other."""
         data = load_images(self.dataset, **self.recipe.data)
-        common = [VERSION, self.space, asdict(self.recipe), image_digest(data)]
+        usual = asdict(Recipe())
+        recipe = {name: value for name, value in asdict(self.recipe).items() if value != usual[name]}
+        common = [VERSION, self.space, recipe, image_digest(data)]
         return [
             Shard(self, folder / f"seed{seed}" / f"{start // self.group:05d}.npz", seed, start, common)
             for seed in self.seeds
@@ -90,10 +93,10 @@ class Shard:
         content = json.dumps([*self.common, self.seed, self.texts], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
 
-    def write(self, counts: Counts) -> None:
+    def write(self, counts: Counts, cpu_seconds: float) -> None:
         """Its file, whole or not at all."""
         arrays = {part: getattr(counts, part).numpy().astype(np.uint16) for part in PARTS}
-        header = np.array(json.dumps({"digest": self.digest, "trained": counts.trained}))
+        header = np.array(json.dumps({"digest": self.digest, "cpu_seconds": round(cpu_seconds, 4)}))
 
         def save(path: Path) -> None:
             with path.open("wb") as stream:
@@ -107,6 +110,15 @@ class Shard:
         Raises:
             CorruptFile: damaged, or of another plan.
         """
+        content = self._content()
+        return None if content is None else content[0]
+
+    def cpu_seconds(self) -> float:
+        """CPU-seconds that training it took, NaN where it is not measured yet."""
+        content = self._content()
+        return float("nan") if content is None else content[1]
+
+    def _content(self) -> tuple[NDArray[np.uint16], float] | None:
         if not self.path.exists():
             return None
         shape = (len(self.texts), self.plan.recipe.epochs)
@@ -120,7 +132,7 @@ class Shard:
             raise CorruptFile(f"{self.path} is of another recipe, data set, seed or list of architectures")
         if any(array.shape != shape or array.dtype != np.uint16 for array in arrays):
             raise CorruptFile(f"{self.path} is damaged: expected uint16 {shape}")
-        return np.stack(arrays)
+        return np.stack(arrays), float(header["cpu_seconds"])
 
     def measured(self) -> bool:
         """Whether its file is there and good; one that is not is named in the log and removed."""
@@ -136,7 +148,9 @@ class Shard:
         torch.set_num_threads(1)
         space, data = get_space(self.plan.space), load_images(self.plan.dataset, **self.plan.recipe.data)
         archs: Architectures = space.parse(self.texts)
-        self.write(train_stacked(space, archs, data, self.plan.recipe, self.seed))
+        begin = time.process_time()
+        counts = train_stacked(space, archs, data, self.plan.recipe, self.seed)
+        self.write(counts, time.process_time() - begin)
 
 
 def image_digest(data: ImageData) -> str:
@@ -164,7 +178,9 @@ def measure_all(shards: Sequence[Shard], jobs: int) -> Iterator[int]:
 
 def _run(shards: Sequence[Shard], jobs: int) -> Iterator[None]:
     if jobs == 1:
-        yield from (shard.measure() for shard in shards)
+        for shard in shards:
+            shard.measure()
+            yield
         return
     from joblib import Parallel, delayed
 

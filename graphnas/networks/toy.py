@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from graphnas.networks.base import NETWORKS, Images, Network, check_positive, read_config
+from graphnas.networks.defaults import DEFAULTS, Defaults
 from graphnas.networks.graph import Graph, read_graph
 from graphnas.networks.layers import add
 from graphnas.spaces import Architectures
@@ -83,6 +84,9 @@ class ToyNetwork(Network):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.classifier(self.layers(images).mean((2, 3)))
+
+
+DEFAULTS.register("toy")(Defaults("nb201", (), {"channels": 8}))
 
 
 @NETWORKS.register("toy")

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from graphnas.errors import InvalidArchitecture
 from graphnas.spaces.architectures import Architectures
-from graphnas.spaces.base import as_lines
+from graphnas.spaces.base import as_lines, hash_keys
 from graphnas.spaces.fixed import FixedSpace, Layout, build_layout
 from graphnas.spaces.nb201_classes import OPS, functional_strings, published_strings
 from graphnas.spaces.nb201_cost import network_cost
@@ -81,6 +81,15 @@ class NB201(FixedSpace):
     def functional_keys(self, archs: Architectures) -> list[str]:
         """Strings with zeros and sums fully normalised: 4,930 classes."""
         return [self._functional[rank] for rank in self.rank(archs).tolist()]
+
+    @cached_property
+    def _class_ids(self) -> Tensor:
+        """int64 [15625]: `class_ids` by rank."""
+        return hash_keys(self._functional)
+
+    def class_ids(self, archs: Architectures) -> Tensor:
+        """int64 [B], equal where `functional_keys` are."""
+        return self._class_ids.to(archs.device)[self.rank(archs)]
 
     def fingerprints(self, archs: Architectures) -> Tensor:
         """int64 [B]: the rank of the first member of the published class, equal exactly where `canonical_keys` are."""

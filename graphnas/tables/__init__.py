@@ -3,7 +3,7 @@
 from graphnas.sources import Source
 from graphnas.tables.base import Noise, Table
 from graphnas.tables.compact import load_compact, save_compact
-from graphnas.tables.load import BUILT_IN, convert, detect, list_tables, load_table
+from graphnas.tables.load import BUILT_IN, convert, default_table, detect, list_tables, load_table
 from graphnas.tables.sources import SOURCES, LabelSource, download
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Source",
     "Table",
     "convert",
+    "default_table",
     "detect",
     "download",
     "list_tables",

@@ -50,7 +50,8 @@ class Table:
         units: unit of every metric: "fraction", "percent", "seconds", "count", "million", or "" where unknown.
         constants: metrics that depend on the architecture alone (parameters, FLOPs), float64 [R] each.
         curves: per (metric, budget) the value after every epoch, float32 [R, runs, epochs].
-        identity: when two architectures are the same row, "exact" or "isomorphic"; None for the usual one of the space.
+        identity: when two architectures are the same row, "exact", "isomorphic" or "functional"; None for the usual
+            one of the space.
         hashes: official MD5 of every row, bytes16 [R], where the source has them.
         source: where the labels come from, for reports.
 

@@ -12,6 +12,8 @@ from graphnas.registry import Registry
 from graphnas.spaces import SearchSpace, get_space
 from graphnas.tables.base import Table
 from graphnas.tables.compact import is_compact, load_compact, save_compact
+from graphnas.tables.digits import NAME as DIGITS
+from graphnas.tables.digits import digits_table
 from graphnas.tables.nb101 import read_nb101
 from graphnas.tables.nb201 import (
     BZ2_HEAD,
@@ -30,6 +32,9 @@ from graphnas.tables.toy import toy_table
 
 BUILT_IN = Registry[Callable[..., Table]]("table")
 BUILT_IN.register("toy")(toy_table)
+BUILT_IN.register(DIGITS)(digits_table)
+DEFAULTS = {"toy": "toy", "nb201": DIGITS}
+"""Search space -> the built-in table whose labels are used where nobody names another."""
 KNOWN_FORMS = (
     "a NAS-Bench-101 .tfrecord, a NAS-Bench-201 .pth, a NATS-Bench .pickle.pbz2, .tar or folder, "
     "an ENAS .txt, a .csv, or a table written by `graphnas data convert`"
@@ -50,6 +55,11 @@ Progress = Callable[[int, int], None]
 def list_tables() -> list[str]:
     """Names `load_table` knows; those of official files work once the file is there."""
     return sorted({*SOURCES, *BUILT_IN})
+
+
+def default_table(space: str | SearchSpace) -> str | None:
+    """Name of the built-in table of a search space, None where there is none."""
+    return DEFAULTS.get(get_space(space).name)
 
 
 def load_table(

@@ -15,7 +15,7 @@ from graphnas.spaces import Architectures, SearchSpace
 from graphnas.spaces.dag import DagSpace
 from graphnas.spaces.packing import pack
 
-Identity = Literal["exact", "isomorphic"]
+Identity = Literal["exact", "isomorphic", "functional"]
 Keys = NDArray[np.bytes_] | NDArray[np.int64]
 
 
@@ -88,7 +88,8 @@ class Lookup:
     Args:
         space: the space of all of them.
         architectures: the rows.
-        identity: "exact" compares graphs index by index; "isomorphic" does so first and then looks for the class.
+        identity: "exact" compares graphs index by index; "isomorphic" does so first and then looks for the class;
+            "functional" compares what is computed, as far as the space knows it (`class_ids`).
     """
 
     def __init__(self, space: SearchSpace, architectures: Architectures, identity: Identity) -> None:
@@ -103,17 +104,29 @@ class Lookup:
     @cached_property
     def classes(self) -> SortedKeys:
         """Keys under which two rows count as the same architecture."""
-        return self._exact if self.identity == "exact" else SortedKeys(class_keys(self.space, self.architectures))
+        if self.identity == "exact":
+            return self._exact
+        return SortedKeys(self._keys(self.architectures))
+
+    def _keys(self, archs: Architectures) -> Keys:
+        if self.identity == "functional":
+            return np.asarray(self.space.class_ids(archs).cpu().numpy(), dtype=np.int64)
+        return class_keys(self.space, archs)
 
     def find(self, archs: Architectures) -> Tensor:
         """Row of every architecture, -1 where it is absent or outside the space: int64 [B]."""
         archs = archs.to("cpu")
         rows = np.full(len(archs), -1, dtype=np.int64)
         valid = np.flatnonzero(self.space.is_valid(archs).numpy())
+        if self.identity == "functional":
+            rows[valid] = self.classes.find(
+                self._keys(archs if len(valid) == len(archs) else archs[torch.from_numpy(valid)])
+            )
+            return torch.from_numpy(rows)
         rows[valid] = self._exact.find(exact_keys(archs[torch.from_numpy(valid)], self.space.max_nodes))
         missing = valid[rows[valid] < 0]
         if self.identity == "isomorphic" and len(missing):
-            rows[missing] = self.classes.find(class_keys(self.space, archs[torch.from_numpy(missing)]))
+            rows[missing] = self.classes.find(self._keys(archs[torch.from_numpy(missing)]))
         return torch.from_numpy(rows)
 
 

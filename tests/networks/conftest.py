@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from graphnas.networks import Images, Network
+from graphnas.networks.images import IMAGES, ImageData, ImageSplit
 
 
 class Operations(TorchDispatchMode):
@@ -68,3 +70,22 @@ def check_network() -> Callable[..., list[str]]:
         return [name for name, gradient in gradients.items() if gradient is None]
 
     return check
+
+
+@pytest.fixture
+def noise_images(monkeypatch: pytest.MonkeyPatch) -> str:
+    """Name of a data set of 12 + 6 + 5 random colour images of 32x32 pixels in three classes."""
+
+    def load(root: Path | None = None, train: int = 12, validation: int = 6, size: int = 32) -> ImageData:
+        draws = torch.Generator().manual_seed(0)
+        parts = [
+            ImageSplit(
+                torch.randint(256, (number, 3, size, size), dtype=torch.uint8, generator=draws),
+                torch.randint(3, (number,), generator=draws),
+            )
+            for number in (train, validation, 5)
+        ]
+        return ImageData("noise", *parts, num_classes=3, scale=255.0, mean=(0.5,) * 3, std=(0.3,) * 3)
+
+    monkeypatch.setitem(IMAGES._entries, "noise", load)
+    return "noise"

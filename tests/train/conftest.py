@@ -1,13 +1,10 @@
-"""Small runs on the toy space, and real processes that cost a fork instead of an import."""
+"""Small runs on the toy space."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
-from multiprocessing import get_context
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -16,46 +13,6 @@ import torch
 
 from graphnas.train import DataConfig, FitConfig, VAEConfig
 from graphnas.train.vae import train_vae
-
-PRELUDE = """
-import os, sys
-os.environ.update({environment!r})
-for number, name in ((1, {out!r}), (2, {err!r})):
-    os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)
-import torch
-torch.set_num_threads(1)
-"""
-
-
-@dataclass
-class Started:
-    """A running process, and where its two streams go."""
-
-    process: BaseProcess
-    out: Path
-    err: Path
-
-    def wait(self, seconds: float | None = 60) -> int | None:
-        """Its exit status, negative for a signal; None while it runs."""
-        self.process.join(seconds)
-        return self.process.exitcode
-
-
-@pytest.fixture(scope="session")
-def start(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Started]:
-    """Runs Python source in a process of its own, forked from one that has imported what training needs."""
-    context = get_context("forkserver")
-    context.set_forkserver_preload(["graphnas.commands.train_cli", "graphnas.commands.evaluate_cli"])
-
-    def begin(source: str, **environment: str) -> Started:
-        folder = tmp_path_factory.mktemp("process")
-        out, err = folder / "stdout", folder / "stderr"
-        prelude = PRELUDE.format(environment=environment, out=str(out), err=str(err))
-        process = context.Process(target=exec, args=(prelude + source, {}))
-        process.start()
-        return Started(process, out, err)
-
-    return begin
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 
+from graphnas.run_folder import RunFolder
 from graphnas.train import VAEConfig
-from graphnas.train.run_folder import RunFolder
 from graphnas.train.vae import train_vae
 
 Pair = Callable[..., list[Any]]
@@ -26,7 +26,7 @@ sys.exit(main({words!r}))
 """
 DIE = """
 import signal
-from graphnas.train.run_folder import RunFolder
+from graphnas.run_folder import RunFolder
 def write(self, state, write=RunFolder.write_state):
     if state["step"] == {step}:
         os.kill(os.getpid(), signal.SIGKILL)

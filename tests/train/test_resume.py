@@ -16,9 +16,9 @@ import torch
 
 from graphnas.cli import main
 from graphnas.errors import CheckpointMismatch, GraphnasError
+from graphnas.run_folder import RunFolder
 from graphnas.train import FitConfig, VAEConfig
 from graphnas.train.loop import Trainer
-from graphnas.train.run_folder import RunFolder
 from graphnas.train.vae import read_vae_config, train_vae
 
 MakeConfig = Callable[..., VAEConfig]

@@ -18,7 +18,7 @@ from graphnas.errors import CheckpointMismatch, CorruptFile, GraphnasError, Miss
 from graphnas.models import save_model
 from graphnas.train import DataConfig, FitConfig, VAEConfig
 from graphnas.train.data import prepare
-from graphnas.train.vae import VALIDATION_GRAPHS, build, flat, load_vae, part, read_vae_config, train_vae
+from graphnas.train.vae import VALIDATION_GRAPHS, build, load_vae, part, read_vae_config, train_vae
 
 MakeConfig = Callable[..., VAEConfig]
 
@@ -160,9 +160,9 @@ def test_python_and_command_leave_the_same_config(make_config: MakeConfig, finis
     assert content == asdict(make_config()) == json.loads(json.dumps(content))
 
 
-def test_flat() -> None:
-    assert flat({"a": {"b": 1, "c": {"d": 2}}, "e": [3]}) == {"a.b": 1, "a.c.d": 2, "e": [3]}
-    assert flat({"a": {}}) == {}
+def test_files_of_a_finished_run(finished_run: Path) -> None:
+    names = ["best.safetensors", "config.yaml", "last.ckpt", "last.safetensors", "metrics.jsonl", "tensorboard"]
+    assert sorted(path.name for path in finished_run.iterdir()) == [*names, "versions.json"]
 
 
 def test_a_run_can_start_from_the_weights_of_another(

@@ -102,7 +102,7 @@ class Edges(NamedTuple):
 class StackedCell(nn.Module):
     """One cell of n networks; edges out of a node that carry the same operation are computed together."""
 
-    def __init__(self, networks: Sequence[NB201Network], stage: int, cell: int) -> None:
+    def __init__(self, networks: Sequence[Any], stage: int, cell: int) -> None:
         super().__init__()
         cells = [network.stages[stage][cell] for network in networks]
         self.edges: dict[tuple[int, str], Edges] = {}
@@ -141,7 +141,7 @@ class StackedCell(nn.Module):
 class StackedReduction(nn.Module):
     """One reduction of n networks."""
 
-    def __init__(self, networks: Sequence[NB201Network], index: int) -> None:
+    def __init__(self, networks: Sequence[Any], index: int) -> None:
         super().__init__()
         blocks = [network.reductions[index] for network in networks]
         self.shortcut = StackedConv([block.shortcut[1] for block in blocks])
@@ -174,15 +174,16 @@ class StackedNB201(nn.Module):
 
     def __init__(self, networks: Sequence[NB201Network]) -> None:
         super().__init__()
-        first = networks[0]
-        self.stem = StackedConv([network.stem[0] for network in networks])
-        self.stem_norm = StackedNorm([network.stem[1] for network in networks])
+        parts: Sequence[Any] = networks  # submodules, whose kinds their containers do not tell
+        first = parts[0]
+        self.stem = StackedConv([network.stem[0] for network in parts])
+        self.stem_norm = StackedNorm([network.stem[1] for network in parts])
         self.reductions = nn.ModuleList(StackedReduction(networks, index) for index in range(len(first.reductions)))
         self.stages = nn.ModuleList(
             nn.ModuleList(StackedCell(networks, stage, cell) for cell in range(len(cells)))
             for stage, cells in enumerate(first.stages)
         )
-        self.last = StackedNorm([network.last[0] for network in networks])
+        self.last = StackedNorm([network.last[0] for network in parts])
         self.weight = nn.Parameter(torch.stack([network.classifier.weight.detach() for network in networks]))
         self.bias = nn.Parameter(torch.stack([network.classifier.bias.detach()[:, None] for network in networks]))
 
@@ -193,11 +194,11 @@ class StackedNB201(nn.Module):
         batch, channels, height, width = images.shape
         rows = images.permute(1, 3, 2, 0).reshape(1, channels * width, height * batch)
         x = self.stem_norm(self.stem(rows.expand(len(self), -1, -1), width, batch))
-        for stage, cells in enumerate(self.stages):
+        for stage, cells in enumerate(self.stages.children()):
             if stage:
                 x = self.reductions[stage - 1](x, width, batch)
                 width //= 2
-            for cell in cells:
+            for cell in cells.children():
                 x = cell(x, width, batch)
         features = relu(self.last(x)).view(len(self), -1, width * width, batch).mean(2)
         return torch.baddbmm(self.bias, self.weight, features)

@@ -24,13 +24,12 @@ EVALUATED_AT_ONCE = 160  # images, so that activations stay in the processor's c
 class Counts(NamedTuple):
     """Correctly classified images after every evaluated epoch, int64 [n, epochs] each.
 
-    Those of the training part were counted while it was learned from, of the `trained` images an epoch shows.
+    Those of the training part were counted while it was learned from.
     """
 
     train: Tensor
     validation: Tensor
     test: Tensor
-    trained: int
 
 
 def initial_networks(
@@ -95,18 +94,17 @@ def train_stacked(
     for epoch in range(recipe.epochs):
         model.train()
         correct = torch.zeros(len(archs), dtype=torch.int64)
-        trained = 0
         for step, (images, labels) in enumerate(epoch_batches(data, recipe, seed, epoch)):
             for group in optimizer.param_groups:
                 group["lr"] = recipe.rate(epoch, step, steps)
             correct += train_step(model, optimizer, images, labels, recipe.label_smoothing)
-            trained += len(labels)
         if not every_epoch and epoch + 1 < recipe.epochs:
             continue
         curves[0].append(correct)
         for part, (images, labels) in enumerate(held_out, 1):
             curves[part].append(count_correct(model, images, labels))
-    return Counts(*(torch.stack(curve, 1) for curve in curves), trained=trained)
+    train, validation, test = (torch.stack(curve, 1) for curve in curves)
+    return Counts(train, validation, test)
 
 
 def train_step(model: StackedNB201, optimizer: SGD, images: Tensor, labels: Tensor, smoothing: float) -> Tensor:

@@ -6,10 +6,11 @@ import io
 import json
 import os
 import platform
+from argparse import ArgumentError
 from dataclasses import asdict, is_dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 from zipfile import BadZipFile, ZipFile
 
 import torch
@@ -17,9 +18,24 @@ import yaml
 
 from graphnas import __version__
 from graphnas.checkpoint import write_bytes, write_text
-from graphnas.errors import CorruptFile, MissingData
+from graphnas.errors import CheckpointMismatch, CorruptFile, GraphnasError, InvalidValues, MissingData
 
 VERSIONED = ("torch", "torch_geometric", "numpy", "lightning-fabric")
+
+
+class RunConfig(Protocol):
+    """A dataclass that describes a run."""
+
+    @classmethod
+    def from_plain(cls, content: dict[str, Any]) -> Any:
+        """The config that nested mappings describe.
+
+        Raises:
+            InvalidValues: entries or values it cannot have.
+        """
+
+
+Config = TypeVar("Config", bound=RunConfig)
 
 
 def is_main_process() -> bool:
@@ -39,12 +55,34 @@ class RunFolder:
         self.config_file = self.path / "config.yaml"
         self.metrics_file = self.path / "metrics.jsonl"
         self.state_file = self.path / "last.ckpt"
+        self.result_file = self.path / "result.json"
         self.last, self.best = self.path / "last.safetensors", self.path / "best.safetensors"
+
+    def check_new(self) -> None:
+        """A run is never overwritten.
+
+        Raises:
+            GraphnasError: the folder has a checkpoint or weights.
+        """
+        if self.state_file.exists() or self.last.exists():
+            raise GraphnasError(f"{self.path} already holds a run: pass --resume to go on with it, or another --out")
+
+    def check_same(self, config: RunConfig) -> None:
+        """A resume continues the run that is there, with the same config.
+
+        Raises:
+            CheckpointMismatch: naming the first difference.
+        """
+        before, now = (flat(plain(part)) for part in (self.read_config_as(type(config)), config))
+        for key in sorted(before.keys() | now.keys()):
+            if before.get(key) != now.get(key):
+                raise CheckpointMismatch(
+                    f"cannot resume {self.path}: {key} was {before.get(key)!r} and is now {now.get(key)!r}"
+                )
 
     def write_config(self, config: Any) -> None:
         """The full configuration, so that the run can be repeated and resumed."""
-        content = asdict(config) if is_dataclass(config) and not isinstance(config, type) else config
-        write_text(self.config_file, yaml.safe_dump(content, sort_keys=False))
+        write_text(self.config_file, yaml.safe_dump(plain(config), sort_keys=False))
         versions = {"graphnas": __version__, "python": platform.python_version()}
         versions |= {name: version(name) for name in VERSIONED}
         write_text(self.path / "versions.json", json.dumps(versions, indent=1) + "\n")
@@ -65,6 +103,25 @@ class RunFolder:
         if not isinstance(content, dict):
             raise CorruptFile(f"{self.config_file} is damaged: expected a mapping, got {type(content).__name__}")
         return content
+
+    def read_config_as(self, config_class: type[Config]) -> Config:
+        """The configuration as the dataclass it was written from.
+
+        Raises:
+            MissingData: not a run folder.
+            CorruptFile: a damaged config, or one with entries this graphnas does not know.
+        """
+        from jsonargparse import ArgumentParser
+
+        parser = ArgumentParser(exit_on_error=False)
+        parser.add_class_arguments(config_class)
+        content = self.read_config()
+        try:
+            config: Config = config_class.from_plain(parser.parse_object(content).as_dict())
+        except (ArgumentError, InvalidValues) as error:
+            reason = " ".join(str(error).split())
+            raise CorruptFile(f"{self.config_file} is damaged or of another version of graphnas: {reason}") from error
+        return config
 
     def write_records(self, records: list[dict[str, Any]]) -> None:
         """All records of the run so far, one JSON object a line."""
@@ -110,3 +167,19 @@ class RunFolder:
         if not isinstance(state, dict) or "step" not in state:
             raise CorruptFile(f"{self.state_file} is no training state of graphnas")
         return state
+
+
+def plain(config: Any) -> Any:
+    """A dataclass as nested mappings; anything else as it is."""
+    return asdict(config) if is_dataclass(config) and not isinstance(config, type) else config
+
+
+def flat(content: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one with dotted keys."""
+    if not isinstance(content, dict):
+        return {prefix: content}
+    return {
+        key: value
+        for name, inner in content.items()
+        for key, value in flat(inner, f"{prefix}.{name}".lstrip(".")).items()
+    }

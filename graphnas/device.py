@@ -1,0 +1,47 @@
+"""Where a run computes: device, precision and processes, by Lightning Fabric."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+
+from graphnas.errors import GraphnasError
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def num_processes() -> int:
+    """Processes torchrun started for this run, 1 without it."""
+    return int(os.environ.get("WORLD_SIZE", 1))
+
+
+def make_fabric(device: str = "auto", precision: Any = "32-true") -> Fabric:
+    """A launched Fabric; several processes when started by torchrun (gloo on the CPU).
+
+    Args:
+        device: auto, cpu, cuda or mps.
+        precision: as Fabric names it.
+
+    Raises:
+        GraphnasError: another device, or one that is not there.
+    """
+    world, local = num_processes(), int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    strategy: Any = "auto"
+    if world > 1:
+        from lightning_fabric.strategies import DDPStrategy
+
+        on_cpu = device == "cpu" or not torch.cuda.is_available()
+        strategy = DDPStrategy(process_group_backend="gloo" if on_cpu else "nccl")
+    if device not in DEVICES:
+        raise GraphnasError(f"device must be {', '.join(DEVICES)} (got {device!r})")
+    try:
+        fabric = Fabric(
+            accelerator=device, devices=local, num_nodes=world // local, strategy=strategy, precision=precision
+        )
+    except (RuntimeError, ValueError) as error:
+        raise GraphnasError(f"cannot run on device {device!r}: {str(error).splitlines()[0]}") from error
+    fabric.launch()
+    return fabric
