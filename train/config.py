@@ -87,9 +87,10 @@ class DataConfig:
     split_seed: int = 0
     """Seed of subset and split, apart from the training seed so that models share them."""
     labels: str | None = None
-    """Table (registered name or file) whose values train an accuracy head."""
+    """Table (registered name or file) whose values train an accuracy head, which takes the built-in one of the space
+    where none is given."""
     metric: str | None = None
-    """Metric of the table; its first if not given."""
+    """Metric of the table; a validation accuracy if not given."""
     budget: int | None = None
     """Budget (epochs) of the table; its largest if not given."""
 

@@ -68,10 +68,11 @@ def labelled(space: SearchSpace, config: DataConfig) -> tuple[Architectures, Ten
     if table.space.name != space.name:
         raise SpaceMismatch(f"table {config.labels} is about {table.space.name}, the run about {space.name}")
     archs = table.architectures
-    y = table.query(archs, config.metric or table.metrics[0], config.budget)
+    metric = config.metric or table.default_metric
+    y = table.query(archs, metric, config.budget)
     known = ~y.isnan()
     if not bool(known.any()):
-        raise GraphnasError(f"table {config.labels} has no value of {config.metric or table.metrics[0]!r}")
+        raise GraphnasError(f"table {config.labels} has no value of {metric!r}")
     return archs[known], y[known]
 
 

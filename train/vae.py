@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from lightning_fabric import seed_everything
@@ -12,6 +13,7 @@ from graphnas.models import GraphVAE, create_model, load_model
 from graphnas.models.base import load_weights
 from graphnas.run_folder import RunFolder, is_main_process
 from graphnas.spaces import get_space
+from graphnas.tables import default_table
 from graphnas.train.config import VAEConfig
 from graphnas.train.data import Prepared, prepare, random_rows
 from graphnas.train.loop import FitResult, Labelled, fit
@@ -27,6 +29,8 @@ def train_vae(config: VAEConfig, out: Path, resume: bool = False, progress: bool
     Raises:
         GraphnasError: the folder holds another run, bad config, bad data.
     """
+    if config.model_args.get("accuracy_head") and config.data.labels is None:
+        config = replace(config, data=replace(config.data, labels=default_table(config.data.space)))
     run = RunFolder(out)
     if resume:
         run.check_same(config)

@@ -20,7 +20,7 @@ from graphnas.networks.evaluation import count_flops
 from graphnas.networks.images import ImageData, load_images
 from graphnas.networks.recipe import Recipe
 from graphnas.networks.shards import PARTS, Plan, collect, measure_all
-from graphnas.spaces import Architectures, SearchSpace, get_space
+from graphnas.spaces import Architectures, get_space
 from graphnas.spaces.nb201 import NB201
 from graphnas.tables import Table, save_compact
 from graphnas.tables.digits import NAME
@@ -96,20 +96,26 @@ def make_table(plan: Plan, correct: NDArray[np.uint16]) -> Table:
         budgets=tuple(range(1, plan.recipe.epochs + 1)),
         run_ids=plan.seeds,
         units=dict.fromkeys(names, "fraction") | {"training_seconds": "seconds", "params": "count", "flops": "count"},
-        constants=network_sizes(space, archs, data, plan.recipe),
+        constants=network_sizes(archs, data, plan.recipe),
         identity="functional",
         source=SOURCE,
     )
 
 
-def network_sizes(space: SearchSpace, archs: Architectures, data: ImageData, recipe: Recipe) -> dict[str, Tensor]:
+def network_sizes(archs: Architectures, data: ImageData, recipe: Recipe) -> dict[str, Tensor]:
     """Parameters and FLOPs per image of the network of every architecture: float64 [R] each."""
-    channels, size, _ = data.shape
+    space, (channels, size, _) = NB201(), data.shape
     images, example = Images(channels, size, data.num_classes), torch.zeros(1, channels, size, size)
+    known: dict[tuple[object, ...], tuple[int, int]] = {}  # by what the costs of a network follow from
     sizes = []
-    for row in range(len(archs)):
-        network = build_network(space, archs[row : row + 1], images, **recipe.network).eval()
-        sizes.append((network.num_parameters, count_flops(network, example)))
+    for row, (choices, live) in enumerate(
+        zip(space.choices(archs).tolist(), space.live_edges(archs).tolist(), strict=True)
+    ):
+        key = (*sorted(choices), *sorted(choice for choice, alive in zip(choices, live, strict=True) if alive))
+        if key not in known:
+            network = build_network(space, archs[row : row + 1], images, **recipe.network).eval()
+            known[key] = network.num_parameters, count_flops(network, example)
+        sizes.append(known[key])
     params, flops = torch.tensor(sizes, dtype=torch.float64).unbind(1)
     return {"params": params, "flops": flops}
 

@@ -26,9 +26,7 @@ def run(command: str, arguments: Sequence[str]) -> None:
     parser.add_argument("--cells", type=int, help="measure so many evenly chosen cells instead of all 4,930")
     parser.add_argument("--jobs", type=int, help="processes (default: all cores)")
     parser.add_argument("--quick", action="store_true", help="16 cells for two epochs: a build of seconds")
-    parser.add_argument(
-        "--fit-seconds", type=Path, help="also fit the time model to the build and write it to this file"
-    )
+    parser.add_argument("--fit-seconds", type=Path, help="also fit the time model to it and write it to this file")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     options = parse(parser, arguments)
     plan = quick_plan(options.seeds) if options.quick else plan_digits(options.seeds, options.cells)

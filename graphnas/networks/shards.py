@@ -27,7 +27,8 @@ from graphnas.spaces import Architectures, get_space
 log = logging.getLogger(__name__)
 
 PARTS = ("train", "validation", "test")
-DAMAGE = (LookupError, ValueError, TypeError, EOFError, OSError, zipfile.BadZipFile, zlib.error)
+DAMAGE = (LookupError, ValueError, TypeError, EOFError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error)
+"""What reading a damaged file raises; a RuntimeError where its flags tell of encryption or an unknown compression."""
 VERSION = 1
 """Of what is computed: raised whenever the same recipe gives other numbers."""
 

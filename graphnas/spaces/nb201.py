@@ -11,7 +11,7 @@ from torch import Tensor
 
 from graphnas.errors import InvalidArchitecture
 from graphnas.spaces.architectures import Architectures
-from graphnas.spaces.base import as_lines, hash_keys
+from graphnas.spaces.base import INPUT, OUTPUT, as_lines, hash_keys
 from graphnas.spaces.fixed import FixedSpace, Layout, build_layout
 from graphnas.spaces.nb201_classes import OPS, functional_strings, published_strings
 from graphnas.spaces.nb201_cost import network_cost
@@ -54,6 +54,21 @@ class NB201(FixedSpace):
         ops = torch.nn.functional.pad(choices + 2, (1, 1))
         ops[:, -1] = 1
         return ops, self.layout.required.to(choices.device).repeat(len(choices), 1, 1)
+
+    # -- membership ---------------------------------------------------------------------------------------------
+    def is_valid(self, archs: Architectures) -> Tensor:
+        """bool [B]: as the rules say, decided in one comparison, since all edges are fixed."""
+        if archs.max_nodes != self.max_nodes:
+            return super().is_valid(archs)
+        wires = self.layout.required.to(archs.device).view(torch.int64).flatten()  # a row of 8 flags is one number
+        fixed = (archs.adj.contiguous().view(torch.int64)[..., 0] == wires).all(1) & (archs.num_nodes == self.max_nodes)
+        low, high = archs.ops[:, 1:-1].aminmax(dim=1) if len(archs) else (archs.ops[:, 1], archs.ops[:, 1])
+        inner = (low > OUTPUT) & (high < self.num_ops)
+        return fixed & inner & (archs.ops[:, 0] == INPUT) & (archs.ops[:, -1] == OUTPUT)
+
+    def check(self, archs: Architectures) -> Architectures:
+        """The batch itself if every row is valid; the rules are gone through only to name what is wrong."""
+        return archs if bool(self.is_valid(archs).all()) else super().check(archs)
 
     def enumerate(self) -> Architectures:
         """All 15,625 strings in the order of `rank`: each was trained and has a label of its own."""

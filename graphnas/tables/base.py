@@ -103,6 +103,12 @@ class Table:
         """Names `query` knows: the measured ones, then the constants."""
         return (*self.measured, *self.constants)
 
+    @property
+    def default_metric(self) -> str:
+        """The metric meant where nobody names one: a validation accuracy, else an accuracy, else the first."""
+        accuracies = [name for name in self.measured if "accuracy" in name]
+        return next((name for name in accuracies if "valid" in name), (*accuracies, self.metrics[0])[0])
+
     @cached_property
     def runs(self) -> dict[int, tuple[int, ...]]:
         """Per budget the run ids under which anything was measured; the number of runs of one row may be smaller."""

@@ -96,3 +96,19 @@ def test_a_caller_may_share_the_generator(data: ImageData) -> None:
     assert torch.equal(first[1], plain[1][0])
     torch.rand(1, generator=shared)
     assert not torch.equal(shared.get_state(), epoch_generator(2, 1).get_state())
+
+
+def test_seeds_beyond_a_generators_32_bits_differ() -> None:
+    """The CPU's generator takes 32 bits of a seed: 4,096 seeds of 2^20 epochs fill them."""
+    draws = {
+        torch.randint(2**62, (2,), generator=epoch_generator(seed, number)).sum().item()
+        for seed in (0, 1, 4095, 4096, 8192, 2**31, 2**32 - 4096, 2**32 - 1)
+        for number in (0, 1, 5)
+    }
+    assert len(draws) == 24
+
+
+@pytest.mark.parametrize(("seed", "number"), [(0, 0), (0, 199), (1, 0), (2, 5), (4095, 7)])
+def test_small_seeds_are_seed_times_two_to_the_twenty_plus_epoch(seed: int, number: int) -> None:
+    plain = torch.Generator().manual_seed(seed * 2**20 + number)
+    assert torch.equal(epoch_generator(seed, number).get_state(), plain.get_state())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,8 @@ import torch
 
 from graphnas.errors import InvalidArchitecture, UnknownName
 from graphnas.spaces import get_space
-from graphnas.spaces.nb201 import NB201
-from graphnas.spaces.nb201_classes import functional_strings, published_strings
+from graphnas.spaces.nb201 import EDGES, NB201
+from graphnas.spaces.nb201_classes import OPS, functional_strings, published_strings
 
 INDEX_0 = "|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|nor_conv_1x1~0|skip_connect~1|skip_connect~2|"
 INDEX_11 = "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|none~0|nor_conv_3x3~1|avg_pool_3x3~2|"
@@ -94,6 +95,33 @@ def test_equivalent_cells_share_keys(space: NB201) -> None:
     assert keys[0] == keys[1] == "#+#+(0)@nor_conv_3x3"
     assert keys[2] != keys[0]
     assert space.functional_keys(archs)[0] == "(0)@nor_conv_3x3"
+
+
+def test_live_edges_lie_on_a_path(space: NB201) -> None:
+    """Every cell against the list of all four paths from input to output."""
+    paths = [[(0, 3)], [(0, 1), (1, 3)], [(0, 2), (2, 3)], [(0, 1), (1, 2), (2, 3)]]
+    expected = []
+    for digits in product(range(5), repeat=6):
+        ops = dict(zip(EDGES, digits, strict=True))
+        open_paths = [path for path in paths if all(ops[edge] for edge in path)]
+        expected.append([any(edge in path for path in open_paths) for edge in EDGES])
+    archs = space.enumerate()
+    assert torch.equal(space.live_edges(archs), torch.tensor(expected))
+    assert torch.equal(space.live_edges(archs).any(1), space.connected(archs))
+
+
+def test_representatives_are_the_cheapest_of_their_classes(space: NB201) -> None:
+    ranks, everything = space.representatives(), space.enumerate()
+    assert ranks.shape == (4930,) and (ranks.diff() > 0).all()
+    archs, classes = everything[ranks], space.class_ids(everything)
+    assert len(set(space.functional_keys(archs))) == len(space.class_ids(archs).unique()) == 4930
+    choices = space.choices(archs)
+    assert torch.equal(space.live_edges(archs), choices != OPS.index("none"))
+    number = classes.unique(return_inverse=True)[1]
+    params = space.cost(everything)["params"]
+    least = torch.full((4930,), int(params.max())).scatter_reduce_(0, number, params, "amin")
+    assert torch.equal(params[ranks], least[number[ranks]])
+    assert torch.equal(ranks, space.representatives())
 
 
 def test_all_neighbors_differ_in_one_operation(space: NB201) -> None:
