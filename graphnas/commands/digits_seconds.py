@@ -50,7 +50,8 @@ def fit_seconds(plan: Plan, shards: Sequence[Shard]) -> dict[str, Any]:
     solution = torch.linalg.lstsq(design, taken[:, None]).solution[:, 0]
     left, spread = (taken - design @ solution).square().sum(), (taken - taken.mean()).square().sum()
     fitted = {name: round(float(value), 5) for name, value in zip(("base", *OPERATIONS), solution, strict=True)}
-    return fitted | {"epochs": plan.recipe.epochs, "r2": round(float(1 - left / spread), 4), "shards": len(shards)}
+    told = {"epochs": plan.recipe.epochs, "r2": round(float(1 - left / spread), 4), "shards": len(shards)}
+    return fitted | told | {"cpu_seconds": round(float(taken.sum()))}
 
 
 def write_seconds(plan: Plan, folder: Path, path: Path = MODEL) -> Path:

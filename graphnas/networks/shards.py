@@ -141,7 +141,7 @@ class Shard:
             return self.read() is not None
         except CorruptFile as error:
             log.warning("%s: it is measured again", error)
-            self.path.unlink()
+            self.path.unlink(missing_ok=True)
             return False
 
     def measure(self) -> None:
@@ -165,7 +165,8 @@ def image_digest(data: ImageData) -> str:
 def measure_all(shards: Sequence[Shard], jobs: int) -> Iterator[int]:
     """Measures what is not on disk yet, in `jobs` processes; yields how many shards are done, as they get done.
 
-    Interrupted at any moment, it goes on with the next call; shards of several processes in one folder do no harm.
+    Interrupted at any moment, it goes on with the next call. A folder is for one call at a time: a second one removes
+    what the first is just writing.
     """
     for folder in {shard.path.parent for shard in shards}:
         remove_partial(folder)

@@ -28,7 +28,9 @@ FORMAT = "graphnas-table"
 VERSION = 1
 FEW_VALUES = 1 << 16
 HEADER = "header"
-DAMAGE = (LookupError, ValueError, TypeError, AttributeError, EOFError, OSError, zipfile.BadZipFile, zlib.error)
+DAMAGE = (
+    LookupError, ValueError, TypeError, AttributeError, RuntimeError, EOFError, OSError, zipfile.BadZipFile, zlib.error
+)  # fmt: skip
 
 
 def is_compact(path: Path) -> bool:
