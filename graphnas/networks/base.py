@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from graphnas.errors import InvalidArchitecture, InvalidValues
@@ -125,7 +126,8 @@ def build_network(
     """
     space = get_space(space)
     builder = NETWORKS[space.name]
-    archs = space.check(space.parse(arch) if isinstance(arch, str) else arch)
+    with torch.device("cpu"):  # what the space keeps must not end on the meta device a network may be built on
+        archs = space.check(space.parse(arch) if isinstance(arch, str) else arch)
     if len(archs) != 1:
         raise InvalidArchitecture(f"a network is built from one architecture (got {len(archs)})")
     return builder(space, archs, images or Images(), **options)

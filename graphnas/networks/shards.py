@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from graphnas.checkpoint import remove_partial, write_atomically
 from graphnas.errors import CorruptFile, InvalidValues
 from graphnas.networks.images.base import ImageData, load_images
-from graphnas.networks.recipe import Recipe
+from graphnas.networks.recipe import SEEDS, Recipe
 from graphnas.networks.stacked import Counts, train_stacked
 from graphnas.spaces import Architectures, get_space
 
@@ -54,6 +54,8 @@ class Plan:
     group: int = 8
 
     def __post_init__(self) -> None:
+        if not all(0 <= seed < SEEDS for seed in self.seeds):
+            raise InvalidValues(f"expected seeds from 0 to {SEEDS - 1} (got {self.seeds})")
         if self.group < 1 or not self.texts or not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise InvalidValues(
                 "expected architectures, different seeds and at least one architecture a shard "
