@@ -180,3 +180,14 @@ def test_a_run_can_start_from_the_weights_of_another(
     config.start_from = str(tmp_path / "nowhere")
     with pytest.raises(MissingData, match="nowhere"):
         build(config, prepare(config.data))
+
+
+def test_accuracy_head_takes_the_built_in_labels(make_config: MakeConfig, tmp_path: Path) -> None:
+    config = make_config(max_steps=2, validate_every=2)
+    config.model_args |= {"accuracy_head": True, "accuracy_layers": 2}
+    config.data = DataConfig("nb201", num_graphs=300)
+    train_vae(config, tmp_path, progress=False)
+    assert read_vae_config(tmp_path).data.labels == "digits201"
+    config.data = DataConfig("enas6", num_graphs=200)
+    with pytest.raises(GraphnasError, match=r"pass --data\.labels"):
+        train_vae(config, tmp_path / "unlabelled", progress=False)
