@@ -59,7 +59,7 @@ def build_digits(plan: Plan, folder: Path, jobs: int | None = None) -> Iterator[
     Raises:
         InvalidValues: fewer than one process.
     """
-    jobs = jobs or os.cpu_count() or 1
+    jobs = (os.cpu_count() or 1) if jobs is None else jobs
     if jobs < 1:
         raise InvalidValues(f"expected at least one job (got {jobs})")
     shards = plan.shards(folder)

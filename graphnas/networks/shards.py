@@ -56,10 +56,11 @@ class Plan:
     def __post_init__(self) -> None:
         if not all(0 <= seed < SEEDS for seed in self.seeds):
             raise InvalidValues(f"expected seeds from 0 to {SEEDS - 1} (got {self.seeds})")
-        if self.group < 1 or not self.texts or not self.seeds or len(set(self.seeds)) < len(self.seeds):
+        if len(set(self.seeds)) < len(self.seeds) or not self.seeds:
+            raise InvalidValues(f"expected at least one seed and different seeds (got {self.seeds})")
+        if self.group < 1 or not self.texts:
             raise InvalidValues(
-                "expected architectures, different seeds and at least one architecture a shard "
-                f"(got {len(self.texts)}, {self.seeds} and {self.group})"
+                f"expected at least one architecture, and at least one a shard (got {len(self.texts)} and {self.group})"
             )
 
     def shards(self, folder: Path) -> list[Shard]:

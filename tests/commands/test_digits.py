@@ -29,6 +29,7 @@ def test_builds_a_small_table_and_goes_on(tmp_path: Path, capsys: pytest.Capture
     [
         (["--cells=0"], "1 to 4930 cells"),
         (["--jobs=-1"], "at least one job"),
+        (["--jobs=0"], "at least one job"),
         (["--seeds", "1", "1"], "different seeds"),
         (["--seeds=-1"], "seeds from 0"),
         (["--epochs=3"], "unrecognized arguments"),

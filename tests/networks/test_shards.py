@@ -390,9 +390,19 @@ def test_a_digest_is_of_everything_the_numbers_follow_from(plan: Plan, tmp_path:
     assert plan.shards(tmp_path / "elsewhere")[0].digest == digests[0]
 
 
-@pytest.mark.parametrize("change", [{"texts": ()}, {"seeds": ()}, {"seeds": (1, 1)}, {"group": 0}], ids=str)
-def test_impossible_plans(change: dict[str, Any], plan: Plan) -> None:
-    with pytest.raises(InvalidValues, match="different seeds"):
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"texts": ()}, "at least one architecture"),
+        ({"group": 0}, "at least one a shard"),
+        ({"seeds": ()}, "at least one seed"),
+        ({"seeds": (1, 1)}, "different seeds"),
+        ({"seeds": (-1,)}, "seeds from 0"),
+    ],
+    ids=str,
+)
+def test_impossible_plans(change: dict[str, Any], text: str, plan: Plan) -> None:
+    with pytest.raises(InvalidValues, match=text):
         replace(plan, **change)
 
 
