@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from importlib.metadata import version
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,7 @@ def card(result: dict[str, Any]) -> str:
         "validation": 1297 - recipe.data["train_size"],
         "trainings": 4930 * result["runs"],
         "cpu_minutes": seconds["cpu_seconds"] / 60,
+        "versions": ", ".join(f"{name} {version(name).split('+')[0]}" for name in ("torch", "numpy", "scikit-learn")),
         "reliability": runs[METRIC]["reliability_of_mean"],
         "ceiling": runs[METRIC]["reliability_of_mean"] ** 0.5,
         "repeatability": markdown(["", *AGREEMENT], agreement),

@@ -175,7 +175,8 @@ def predictor_report(config: VAEConfig, scores: dict[str, dict[str, float]]) -> 
     lines = [
         f"## Performance predictor on {config.data.labels}",
         "",
-        f"{config.data.space}, half of the architectures held out; rank correlations with their measured accuracy.",
+        f"{config.data.space}, a quarter of the architectures each to choose and to test; rank correlations with the "
+        "measured accuracy of the latter.",
         "",
         "| predictor | Kendall tau | Spearman rho |",
         "|---|---|---|",

@@ -21,7 +21,7 @@ STEPS, QUICK_STEPS = 1400, 60
 
 
 def predictor_config(space: str, seed: int, device: str, quick: bool) -> VAEConfig:
-    """SVGE with its regression head on the built-in labels of a search space, half of them held out."""
+    """SVGE with its regression head on half of the built-in labels of a search space."""
     steps = QUICK_STEPS if quick else STEPS
     fit = FitConfig(
         max_steps=steps,
@@ -40,8 +40,8 @@ def train_predictor(config: VAEConfig, out: Path) -> dict[str, dict[str, float]]
     """Trains the predictor into `out` and compares it with raw features on architectures none of them has seen.
 
     Returns:
-        per predictor its rank correlations with the held-out labels, and those of the labels of one run, which bound
-        what can be reached, where there are several.
+        per predictor its rank correlations with the labels of the test part and, where labels were measured repeatedly,
+        those of one run with the mean of the others.
     """
     train_vae(config, out)
     data = prepare(config.data)
@@ -53,7 +53,7 @@ def train_predictor(config: VAEConfig, out: Path) -> dict[str, dict[str, float]]
     rows = {"SVGE with regression head": predicted, **raw_features(data)}
     scatter(predicted, truth, out / "predicted.png", "predicted", f"measured ({config.data.labels})")
     scores = {name: scored(values, truth) for name, values in rows.items()}
-    return scores | noise_ceiling(config.data, data.archs[test])
+    return scores | other_training(config.data, data.archs[test])
 
 
 def raw_features(data: Prepared) -> dict[str, torch.Tensor]:
@@ -69,7 +69,7 @@ def raw_features(data: Prepared) -> dict[str, torch.Tensor]:
     return {name: torch.from_numpy(found.fit(train, labels).predict(test)) for name, found in regressors.items()}
 
 
-def noise_ceiling(config: DataConfig, archs: Architectures) -> dict[str, dict[str, float]]:
+def other_training(config: DataConfig, archs: Architectures) -> dict[str, dict[str, float]]:
     """Rank correlation of one run's labels with the mean of the others, where labels were measured repeatedly."""
     assert config.labels is not None
     table = load_table(config.labels)

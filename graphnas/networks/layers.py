@@ -18,21 +18,23 @@ class ConvNorm(nn.Sequential):
     Args:
         inputs: channels in.
         outputs: channels out.
-        kernel: height and width of the kernel, odd; padding keeps the size.
+        kernel: height and width of the kernel, odd; with stride 1 padding keeps the size.
+        stride: of the convolution.
+        momentum: weight of a new batch in the running statistics.
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: int = 1) -> None:
+    def __init__(self, inputs: int, outputs: int, kernel: int = 1, stride: int = 1, momentum: float = 0.1) -> None:
         super().__init__(
-            nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False),
-            nn.BatchNorm2d(outputs),
+            nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
+            nn.BatchNorm2d(outputs, momentum=momentum),
         )
 
 
 class ReluConvNorm(nn.Sequential):
     """ReLU in front of a :class:`ConvNorm`."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int = 1) -> None:
-        super().__init__(nn.ReLU(), *ConvNorm(inputs, outputs, kernel))
+    def __init__(self, inputs: int, outputs: int, kernel: int = 1, stride: int = 1, momentum: float = 0.1) -> None:
+        super().__init__(nn.ReLU(), *ConvNorm(inputs, outputs, kernel, stride, momentum))
 
 
 class SeparableConv(nn.Sequential):

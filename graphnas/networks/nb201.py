@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from graphnas.errors import InvalidValues
 from graphnas.networks.base import NETWORKS, Images, Network, check_positive, read_config
 from graphnas.networks.defaults import DEFAULTS, Defaults
+from graphnas.networks.layers import ConvNorm, ReluConvNorm
 from graphnas.spaces import Architectures
 from graphnas.spaces.nb201 import EDGES, NB201
 from graphnas.spaces.nb201_classes import OPS
@@ -44,17 +45,6 @@ class NB201Config:
             raise InvalidValues(f"expected the reduction to be one of {', '.join(REDUCTIONS)} (got {self.reduction!r})")
 
 
-class ReluConvNorm(nn.Sequential):
-    """ReLU, convolution without bias, batch normalisation."""
-
-    def __init__(self, inputs: int, outputs: int, kernel: int, momentum: float, stride: int = 1) -> None:
-        super().__init__(
-            nn.ReLU(),
-            nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
-            nn.BatchNorm2d(outputs, momentum=momentum),
-        )
-
-
 class Cell(nn.Module):
     """Four nodes; every node is the sum of what its edges bring from earlier ones.
 
@@ -83,7 +73,7 @@ class Cell(nn.Module):
             return nn.Identity()
         if op == "avg_pool_3x3":
             return nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
-        return ReluConvNorm(channels, channels, KERNELS[op], momentum)
+        return ReluConvNorm(channels, channels, KERNELS[op], momentum=momentum)
 
     def forward(self, x: Tensor) -> Tensor:
         nodes = {0: x}
@@ -100,8 +90,8 @@ class Reduction(nn.Module):
         super().__init__()
         self.residual = kind == "residual"
         if self.residual:
-            self.first = ReluConvNorm(channels, 2 * channels, 3, momentum, stride=2)
-            self.second = ReluConvNorm(2 * channels, 2 * channels, 3, momentum)
+            self.first = ReluConvNorm(channels, 2 * channels, 3, stride=2, momentum=momentum)
+            self.second = ReluConvNorm(2 * channels, 2 * channels, 3, momentum=momentum)
         self.shortcut = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(channels, 2 * channels, 1, bias=False))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -130,9 +120,7 @@ class NB201Network(Network):
             raise InvalidValues(f"two reductions need an image size divisible by 4 (got {images.size})")
         self.operations = {edge: op for edge, op, alive in zip(EDGES, operations, live, strict=True) if alive}
         width, momentum = config.channels, config.batch_momentum
-        self.stem = nn.Sequential(
-            nn.Conv2d(images.channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width, momentum=momentum)
-        )
+        self.stem = ConvNorm(images.channels, width, 3, momentum=momentum)
         self.stages, self.reductions = nn.ModuleList(), nn.ModuleList()
         for stage in range(STAGES):
             if stage:

@@ -87,7 +87,7 @@ def test_small_and_quick(table: Table) -> None:
         begin = time.perf_counter()
         table.query(archs, "validation_accuracy")
         durations.append(time.perf_counter() - begin)
-    assert min(durations) < 0.05  # the bar is 10 ms on a free core: benchmarks/pipeline.py
+    assert min(durations) < 0.05  # the bar is 10 ms on a free core: benchmarks/digits_speed.py
 
 
 def test_sizes_are_those_of_the_networks(table: Table) -> None:
