@@ -33,12 +33,25 @@ COMMANDS = {
         "graphnas.commands.evaluate_cli",
         "reconstruction, validity, uniqueness, novelty of a trained VAE",
     ),
+    "leaderboard vae": (
+        "graphnas.commands.leaderboard_cli",
+        "train, measure and compare VAEs of the zoo over spaces and seeds",
+    ),
     "plot latent": ("graphnas.commands.plot_cli", "2-D map of a trained VAE's latent space"),
     "plot architectures": ("graphnas.commands.plot_cli", "draw architectures given as text"),
     "plot reconstructions": (
         "graphnas.commands.plot_cli",
         "held-out architectures beside what a trained VAE makes of them",
     ),
+    "plot interpolate": (
+        "graphnas.commands.smoothness_cli",
+        "architectures along a line or a great circle of a latent space, and how smoothly they change",
+    ),
+    "plot neighbourhood": (
+        "graphnas.commands.smoothness_cli",
+        "architectures on a grid around one in a latent space, and how smoothly they change",
+    ),
+    "plot projector": ("graphnas.commands.projector_cli", "a latent space with pictures for TensorBoard's projector"),
 }
 """Command words -> module with a function `run(words, arguments)`, and one line of help."""
 

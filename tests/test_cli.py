@@ -180,6 +180,17 @@ def test_help_is_light() -> None:
         ("plot architectures --count=0", "--count must be at least 1"),
         ("plot architectures --space=toy --seed=-1", "seed must be at least 0"),
         ("plot architectures --space=toy --count=2 --out=picture.xyz", "got 'picture.xyz'"),
+        ("plot interpolate nowhere", "no model file at nowhere"),
+        ("plot interpolate nowhere --steps=1", "--steps must be at least 2 and at most 625 (got 1)"),
+        ("plot interpolate nowhere --kind=square", "invalid choice: 'square'"),
+        ("plot interpolate nowhere --kind=circle --end=x", "--end is for --kind linear"),
+        ("plot interpolate nowhere --draws=-1", "--draws must be at least 0"),
+        ("plot neighbourhood nowhere", "no model file at nowhere"),
+        ("plot neighbourhood nowhere --size=4", "--size must be odd, at least 3 and at most 25 (got 4)"),
+        ("plot neighbourhood nowhere --step=0", "--step must be positive"),
+        ("plot projector nowhere", "no model file at nowhere"),
+        ("plot projector nowhere --num_graphs=1001", "--num_graphs must be 1 to 1000, more with --plain (got 1001)"),
+        ("plot projector nowhere --num_graphs=0 --plain", "--num_graphs must be"),
         ("models info", "required: name"),
         ("models info svgee", "did you mean 'svge'"),
         ("models info svge --space=mars", "unknown search space 'mars'"),
@@ -250,7 +261,7 @@ def test_sizes_of_an_evaluation(trained: Path, refuse: Callable[..., str]) -> No
         assert "at least 0" in refuse(*words)
     for words in (["plot", "latent", trained, "--num_graphs=1"], ["plot", "reconstructions", trained, "--count=0"]):
         assert "expected" in refuse(*words)
-    assert "was trained without labels" in refuse("plot", "latent", trained, "--colour=labels")
+    assert "not by flops" in refuse("plot", "latent", trained, "--colour=flops", "--labels=toy")
 
 
 def test_an_existing_run_is_not_overwritten(trained: Path, refuse: Callable[..., str]) -> None:

@@ -24,28 +24,33 @@ def latent(arguments: Sequence[str]) -> Path:
     parser.add_argument("folder", metavar="RUN", help="run folder of `graphnas train vae`")
     parser.add_argument("--out", type=str, help="image to write (default RUN/latent.png)")
     parser.add_argument(
-        "--colour", choices=["params", "flops", "labels", "density"], default="params", help="what colours a point"
+        "--colour",
+        choices=["params", "flops", "labels", "density"],
+        help="what colours a point (default params; labels with --labels or --metric)",
     )
+    parser.add_argument("--labels", type=str, help="table or file of the labels (default the run's, else built-in)")
+    parser.add_argument("--metric", type=str, help="metric of the labels (default a validation accuracy)")
     parser.add_argument("--num_graphs", type=int, default=20_000, help="architectures drawn at random")
     parser.add_argument("--seed", type=int, default=0, help="of that draw")
     options = parse(parser, arguments)
+    named = options.labels is not None or options.metric is not None
+    colour = options.colour or ("labels" if named else "params")
+    if named and colour != "labels":
+        raise UsageError(f"--labels and --metric colour by labels, not by {colour}")
+    from graphnas.commands.runs import label_values, open_run
     from graphnas.plot import latent_map
-    from graphnas.train.data import prepare, random_rows
+    from graphnas.train.data import random_rows
     from graphnas.train.evaluate import encode_all
-    from graphnas.train.vae import load_vae, read_vae_config
 
-    folder = Path(options.folder)
-    model, data = load_vae(folder), prepare(read_vae_config(folder).data)
-    rows = random_rows(data.split.train, options.num_graphs, options.seed)
-    archs = data.archs[rows]
+    run = open_run(options.folder)
+    rows = random_rows(run.data.split.train, options.num_graphs, options.seed)
+    archs = run.data.archs[rows]
     values, label = None, ""
-    if options.colour == "labels":
-        if data.y is None:
-            raise UsageError(f"{folder} was trained without labels: choose another --colour")
-        values, label = data.y[rows], "label"
-    elif options.colour != "density":
-        values, label = data.space.cost(archs)[options.colour].double().log10(), f"log10 {options.colour}"
-    return latent_map(encode_all(model, archs), options.out or folder / "latent.png", values, label)
+    if colour == "labels":
+        values, label = label_values(run, rows, options.labels, options.metric)
+    elif colour != "density":
+        values, label = run.data.space.cost(archs)[colour].double().log10(), f"log10 {colour}"
+    return latent_map(encode_all(run.model, archs), options.out or run.folder / "latent.png", values, label)
 
 
 def architectures(arguments: Sequence[str]) -> Path:
@@ -77,13 +82,12 @@ def reconstructions(arguments: Sequence[str]) -> Path:
     parser.add_argument("--count", type=int, default=9, help="how many")
     parser.add_argument("--seed", type=int, default=0, help="which")
     options = parse(parser, arguments)
+    from graphnas.commands.runs import open_run
     from graphnas.plot import reconstruction_grid
-    from graphnas.train.data import prepare, random_rows
+    from graphnas.train.data import random_rows
     from graphnas.train.evaluate import decode_all, encode_all
-    from graphnas.train.vae import load_vae, read_vae_config
 
-    folder = Path(options.folder)
-    model, data = load_vae(folder), prepare(read_vae_config(folder).data)
+    folder, model, _, data = open_run(options.folder)
     archs = data.archs[random_rows(data.split.test, options.count, options.seed)]
     decoded = decode_all(model, encode_all(model, archs), sample=False)
     return reconstruction_grid(archs, decoded, data.space.vocabulary, options.out or folder / "reconstructions.png")

@@ -6,6 +6,7 @@ The format follows the suffix (.png, .pdf, .svg). Figures are built as objects: 
 from graphnas.plot.cell import draw_architecture, short_labels
 from graphnas.plot.charts import latent_map, learning_curves, scatter
 from graphnas.plot.grids import grid_of_architectures, reconstruction_grid
+from graphnas.plot.projector import thumbnails, write_projector
 
 __all__ = [
     "draw_architecture",
@@ -15,4 +16,6 @@ __all__ = [
     "reconstruction_grid",
     "scatter",
     "short_labels",
+    "thumbnails",
+    "write_projector",
 ]

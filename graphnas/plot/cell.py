@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,7 @@ from graphnas.plot.layout import Layout, layered_layout
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.textpath import TextPath
 
     from graphnas.spaces.architectures import Architectures
 
@@ -94,18 +96,30 @@ def _single(arch: Architectures, vocabulary: Sequence[str]) -> tuple[list[int], 
 # -- vertices -------------------------------------------------------------------------------------------------------
 
 
-def _text_scale(labels: Sequence[str]) -> float:
-    """Data units per point of text: set by the height, less where the longest label would not fit."""
+@lru_cache(maxsize=256)
+def _outline(label: str) -> tuple[TextPath, float, float]:
+    """Outlines of a text of ten points, the x of its middle, and its width; kept, as measuring them is slow."""
     from matplotlib.textpath import TextPath
 
-    widest = max(TextPath((0, 0), label, size=10).get_extents().width for label in labels)
-    return min(TEXT_HEIGHT / TextPath((0, 0), "X", size=10).get_extents().height, TEXT_WIDTH * WIDTH / widest)
+    path = TextPath((0, 0), label, size=10)
+    box = path.get_extents()
+    return path, float(box.width / 2 + box.x0), float(box.width)
+
+
+@lru_cache(maxsize=1)
+def _capital() -> float:
+    """Height of a capital letter of ten points."""
+    return float(_outline("X")[0].get_extents().height)
+
+
+def _text_scale(labels: Sequence[str]) -> float:
+    """Data units per point of text: set by the height, less where the longest label would not fit."""
+    return min(TEXT_HEIGHT / _capital(), TEXT_WIDTH * WIDTH / max(_outline(label)[2] for label in labels))
 
 
 def _draw_vertex(ax: Axes, x: float, y: float, label: str, op: int, scale: float) -> None:
     from matplotlib.colors import to_rgb
     from matplotlib.patches import FancyBboxPatch, PathPatch
-    from matplotlib.textpath import TextPath
     from matplotlib.transforms import Affine2D
 
     terminal = op < 2
@@ -117,11 +131,10 @@ def _draw_vertex(ax: Axes, x: float, y: float, label: str, op: int, scale: float
     style = f"round,pad=0,rounding_size={corner}"
     box = FancyBboxPatch((x - WIDTH / 2, y - HEIGHT / 2), WIDTH, HEIGHT, style, fc=fill, ec=line, lw=1.2, zorder=3)
     ax.add_patch(box)
-    path = TextPath((0, 0), label, size=10)
-    middle = path.get_extents().width / 2 + path.get_extents().x0
-    capital = TextPath((0, 0), "X", size=10).get_extents().height
-    place = Affine2D().translate(-middle, -capital / 2).scale(scale).translate(x, y)
-    ax.add_patch(PathPatch(place.transform_path(path), fc="white" if terminal else INK, ec="none", zorder=4))
+    path, middle, _ = _outline(label)
+    place = Affine2D().translate(-middle, -_capital() / 2).scale(scale).translate(x, y)
+    text = PathPatch(place.transform_path(path), fc="white" if terminal else INK, ec="none", zorder=4)
+    ax.add_artist(text)  # add_patch would measure every letter for limits that are set by hand
 
 
 # -- edges ----------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ a predecessor skip it: their GRU input is the bias alone.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +27,36 @@ class FoldedGRU(NamedTuple):
     hidden_bias: Tensor
 
 
-class _GRUUpdate(torch.autograd.Function):
+def gru_gates(gates: Tensor, new: Tensor, hidden_new: Tensor, state: Tensor) -> Tensor:
+    """The pointwise half of a GRU cell, [M, D]; `gates` [M, 2D] and `new` [M, D] are activated in place.
+
+    `new` comes in as the input half of the candidate state, `hidden_new` is its hidden half.
+    """
+    dim = state.shape[1]
+    reset, update = gates.sigmoid_().split(dim, 1)
+    new.addcmul_(reset, hidden_new).tanh_()
+    return torch.lerp(new, state, update)
+
+
+def gru_gates_backward(
+    grad: Tensor, gates: Tensor, new: Tensor, hidden_new: Tensor, state: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of :func:`gru_gates` before activation: of the input halves [M, 3D], of `hidden_new` and of `state`."""
+    dim = state.shape[1]
+    reset, update = gates.split(dim, 1)
+    d_inputs = torch.empty(len(state), 3 * dim, dtype=state.dtype, device=state.device)
+    d_reset, d_update, d_new = d_inputs.split(dim, 1)
+    d_state = grad * update
+    torch.sub(grad, d_state, out=d_new)  # grad (1 - update), through the convex combination
+    torch.ops.aten.tanh_backward.grad_input(d_new, new, grad_input=d_new)
+    torch.mul(d_new, hidden_new, out=d_reset)
+    torch.sub(state, new, out=d_update).mul_(grad)
+    d_gates = d_inputs[:, : 2 * dim]
+    torch.ops.aten.sigmoid_backward.grad_input(d_gates, gates, grad_input=d_gates)
+    return d_inputs, torch.mul(d_new, reset), d_state
+
+
+class GRUUpdate(torch.autograd.Function):
     """h' = GRU(x W_x, f W_h + b_h, h) where rows `start:start+len(x)` have an input and all others see the bias only.
 
     Shapes: x [P, I], features [M, F], state [M, D], w_inputs [I, 3D], w_hidden [F, 3D], b_hidden [3D], b_inputs [3D].
@@ -54,29 +83,18 @@ class _GRUUpdate(torch.autograd.Function):
             new[outside] = bias[2 * dim :]
         gates[rows].addmm_(x, w_inputs[:, : 2 * dim])
         torch.mm(x, w_inputs[:, 2 * dim :], out=new[rows])
-        gates.sigmoid_()
-        reset, update = gates[:, :dim], gates[:, dim:]
-        new.addcmul_(reset, hidden_new).tanh_()
+        out = gru_gates(gates, new, hidden_new, state)
         ctx.save_for_backward(x, features, state, w_inputs, w_hidden, gates, hidden_new, new)
         ctx.rows = rows
-        return torch.lerp(new, state, update)
+        return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         x, features, state, w_inputs, w_hidden, gates, hidden_new, new = ctx.saved_tensors
         dim, rows = state.shape[1], ctx.rows
-        reset, update = gates[:, :dim], gates[:, dim:]
-        d_inputs = torch.empty(len(state), 3 * dim, dtype=state.dtype, device=state.device)  # d loss / d (x W_x)
-        d_reset, d_update, d_new = d_inputs.split(dim, 1)
-        d_state = grad * update
-        torch.sub(grad, d_state, out=d_new)  # grad (1 - update), through the convex combination
-        torch.ops.aten.tanh_backward.grad_input(d_new, new, grad_input=d_new)
-        torch.mul(d_new, hidden_new, out=d_reset)
-        torch.sub(state, new, out=d_update).mul_(grad)
+        d_inputs, d_hidden_new, d_state = gru_gates_backward(grad, gates, new, hidden_new, state)
         d_gates = d_inputs[:, : 2 * dim]
-        torch.ops.aten.sigmoid_backward.grad_input(d_gates, gates, grad_input=d_gates)
-        d_hidden_new = torch.mul(d_new, reset)
         d_features = None
         if ctx.needs_input_grad[1]:
             d_features = torch.mm(d_gates, w_hidden[:, : 2 * dim].T)
@@ -139,6 +157,11 @@ def wire(adj: Tensor) -> tuple[Wiring, Wiring]:
     return forward, Wiring(against.contiguous(), against.sum(2).T.contiguous(), last, first)
 
 
+def gather(features: Tensor, wiring: Wiring) -> Tensor:
+    """[s, deg f, deg, 1] of features [K, R, C] for every possible receiver, [P, R, 2C + 2]."""
+    return cast(Tensor, _Gather.apply(features, *wiring))
+
+
 def full(tensor: Tensor) -> Tensor:
     """At least float32: under autocast the products that made a tensor may have been in half precision."""
     return tensor.float() if tensor.dtype in (torch.bfloat16, torch.float16) else tensor
@@ -187,8 +210,8 @@ def _update(features: Tensor, state: Tensor, wiring: Wiring, weights: FoldedGRU)
     size, rows, _ = features.shape
     features, (inputs, hidden, bias) = full(features), map(full, weights)
     with torch.autocast(features.device.type, enabled=False):
-        x = _Gather.apply(features, wiring.weights, wiring.degree, wiring.senders, wiring.receivers)
-        new = _GRUUpdate.apply(
+        x = gather(features, wiring)
+        new = GRUUpdate.apply(
             x.flatten(0, 1), features.flatten(0, 1), state, inputs, hidden, bias, wiring.receivers.start * rows
         )
     return new.view(size, rows, -1)

@@ -1,17 +1,17 @@
-"""The vertex-by-vertex graph generator of SVGe: readouts, type head, state initialiser and edge head."""
+"""The vertex-by-vertex graph generator of SVGe and its DGMG: readouts, type head, state initialiser and edge head."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, linear
 
-from graphnas.models.layers.gru import wire
+from graphnas.models.layers.propagation import Propagation, Streams
 from graphnas.models.layers.readout import GatedSum
-from graphnas.models.layers.two_way import Folded, TwoWayGRU
+from graphnas.models.layers.two_way import TwoWayGRU
 
 
 class Context(NamedTuple):
@@ -47,17 +47,25 @@ class NodeGenerator(nn.Module):
 
     Args:
         num_types: T.
-        node_dim: D, even.
+        node_dim: D, a multiple of the propagation's streams.
         latent_dim: Z, width of the code and of a readout.
         rounds: message passing rounds per step and stream.
+        propagation: how vertices hear each other.
     """
 
-    def __init__(self, num_types: int, node_dim: int, latent_dim: int, rounds: int) -> None:
+    def __init__(
+        self,
+        num_types: int,
+        node_dim: int,
+        latent_dim: int,
+        rounds: int,
+        propagation: type[Propagation] = TwoWayGRU,
+    ) -> None:
         super().__init__()
         hidden = node_dim + latent_dim
         self.node_dim, self.latent_dim = node_dim, latent_dim
         self.types = nn.Embedding(num_types, node_dim)
-        self.propagate = TwoWayGRU(node_dim // 2, rounds)
+        self.propagate = propagation(node_dim // propagation.streams, rounds)
         self.readout = GatedSum(node_dim, latent_dim, count=2)
         self.start_hidden, self.start_out = nn.Linear(hidden, hidden), nn.Linear(hidden, node_dim)
         self.init_hidden, self.init_out = nn.Linear(hidden + latent_dim, hidden), nn.Linear(hidden, node_dim)
@@ -114,11 +122,19 @@ class NodeGenerator(nn.Module):
         row = target + shared if tile is None else target + shared[tile]
         return self.edge_out(source.add_(row).relu_()).squeeze(-1)
 
-    def step(self, along: Tensor, against: Tensor, adj: Tensor, folded: Folded) -> tuple[Tensor, Tensor]:
-        """States [K, R, D/2] of both streams propagated over partial graphs adj [R, K, K]; one alone stays as it is."""
-        if len(along) == 1:
-            return along, against
-        return self.propagate(along, against, wire(adj), folded)
+    def split(self, state: Tensor) -> Streams:
+        """States [K, R, D] as the streams of the propagation."""
+        return tuple(state.split(self.node_dim // self.propagate.streams, 2))
+
+    def join(self, streams: Streams) -> Tensor:
+        """The streams side by side, [K, R, D]."""
+        return torch.cat(streams, 2) if len(streams) > 1 else streams[0]
+
+    def step(self, streams: Streams, adj: Tensor, folded: Any) -> Streams:
+        """States propagated over partial graphs adj [R, K, K]; a vertex alone stays as it is."""
+        if len(streams[0]) == 1:
+            return streams
+        return cast(Streams, self.propagate(streams, adj, folded))
 
     def steps(
         self, types: Tensor, adj: Tensor, active: list[int], context: Context, mixed_rows: int = 0
@@ -129,15 +145,15 @@ class NodeGenerator(nn.Module):
         [R, N], adj float [R, N, N]. `mixed_rows` = B > 0 scores edges with the released code's mix-up between the rows
         of each block of B.
         """
-        folded, half = self.propagate.fold(), self.node_dim // 2
-        along, against = self.start_state(types[:, 0], context)[None].split(half, 2)
+        folded = self.propagate.fold(len(types))
+        streams = self.split(self.start_state(types[:, 0], context)[None])
         for size in range(1, types.shape[1]):
             rows = active[size]
             if rows == 0:
                 return
             context = context.pick(slice(0, rows))
-            along, against = self.step(along[:, :rows], against[:, :rows], adj[:rows, :size, :size], folded)
-            state = torch.cat([along, against], 2)
+            streams = self.step(tuple(part[:, :rows] for part in streams), adj[:rows, :size, :size], folded)
+            state = self.join(streams)
             graph, graph_init = self.read(state)
             kinds = types[:rows, size]
             type_loss = cross_entropy(self.type_logits(graph, context), kinds, reduction="none")
@@ -148,7 +164,7 @@ class NodeGenerator(nn.Module):
                 logits = self.edge_logits(state, new, graph, context, tile)
                 edge_loss = binary_cross_entropy_with_logits(logits, adj[:rows, :size, size].T, reduction="none")
             yield type_loss, edge_loss
-            along, against = (torch.cat(pair) for pair in zip((along, against), new[None].split(half, 2), strict=True))
+            streams = tuple(torch.cat(pair) for pair in zip(streams, self.split(new[None]), strict=True))
 
     def forward(self, types: Tensor, adj: Tensor, active: list[int], context: Context) -> StepLoss:
         """Sums of :meth:`steps` per row."""

@@ -80,14 +80,13 @@ def rollout(model: NodeGenerator, space: SearchSpace, context: Context, draws: D
     Draws with the same code and the same choices so far share one computation: `group` maps live draws to states.
     """
     canvas = Canvas(draws, space.max_nodes)
-    folded, half = model.propagate.fold(), model.node_dim // 2
+    folded = model.propagate.fold(len(draws.group))
     group, first = distinct(draws.group * 2 + (draws.start != draws.start.min()))
     context = context.pick(draws.group[first])
-    along, against = model.start_state(draws.start[first], context)[None].split(half, 2)
+    streams = model.split(model.start_state(draws.start[first], context)[None])
     for vertex in range(1, space.max_nodes):
         partial = canvas.adj[canvas.live[first], :vertex, :vertex].to(model.types.weight.dtype)
-        along, against = model.step(along, against, partial, folded)
-        state = torch.cat([along, against], 2)
+        state = model.join(model.step(streams, partial, folded))
         graph, graph_init = model.read(state)
         kinds = draw_types(model.type_logits(graph, context)[group], vertex, space, canvas)
 
@@ -107,8 +106,7 @@ def rollout(model: NodeGenerator, space: SearchSpace, context: Context, draws: D
         group, first = distinct((parent << vertex) + canvas.edge_bits(vertex))
         keep = parent[first]
         context = context.pick(keep)
-        grown = torch.cat([state[:, keep], new[None, keep]])
-        along, against = grown.split(half, 2)
+        streams = model.split(torch.cat([state[:, keep], new[None, keep]]))
     return Architectures(canvas.ops, canvas.adj, canvas.sizes).clean()
 
 

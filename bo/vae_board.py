@@ -1,0 +1,192 @@
+"""One entry of the VAE leaderboard: a model trained on a space from a seed, and everything measured on it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from graphnas.bo.predictivity import latent_predictivity, raw_feature_rows
+from graphnas.checkpoint import write_text
+from graphnas.errors import GraphnasError
+from graphnas.models import GraphVAE
+from graphnas.run_folder import RunFolder
+from graphnas.spaces import Architectures
+from graphnas.tables import default_table, load_table
+from graphnas.train.config import DataConfig, VAEConfig
+from graphnas.train.data import Prepared, prepare
+from graphnas.train.evaluate import EvaluationConfig, encode_all, evaluate_vae
+from graphnas.train.vae import load_vae, train_vae
+
+GOALS = (0.99, 0.999)
+"""Arg-max reconstructions for which the CPU-minutes are reported."""
+
+
+@dataclass(frozen=True)
+class BoardSizes:
+    """How much is measured; the defaults are the full profile."""
+
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    """Reconstruction and prior."""
+    gp_seeds: int = 3
+    """Gaussian processes per autoencoder."""
+    legacy_epochs: int = 100
+    """Passes of the sparse GP over the codes."""
+    gp_points: int = 4000
+    """Labelled codes that the converged GP conditions on."""
+    max_labels: int = 20_000
+    """Labelled training codes."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Where the labels of a space come from."""
+
+    source: str | None = None
+    """Table name or file; the built-in one of the space if not given."""
+    metric: str | None = None
+    """Metric of that table; its default if not given."""
+
+
+@dataclass(frozen=True)
+class LabelledCells:
+    """Labelled architectures of a space, apart in training and test part."""
+
+    train: Architectures
+    train_y: Tensor
+    test: Architectures
+    test_y: Tensor
+
+
+def labelled_cells(data: Prepared, labels: Labels, limit: int) -> LabelledCells | None:
+    """The labels that judge codes; None where there is no table.
+
+    Where the table knows the run's own graphs, the parts are the run's: held-out labels belong to graphs the
+    autoencoder never saw. Otherwise its rows are split by class from the same seed.
+
+    Args:
+        data: what the autoencoder was trained on.
+        labels: which.
+        limit: most training rows.
+    """
+    source = labels.source or default_table(data.space)
+    if source is None:
+        return None
+    table = load_table(source, space=data.space)
+    metric = labels.metric or table.default_metric
+    y = table.query(data.archs, metric)
+    if float((~y.isnan()).float().mean()) > 0.5:
+        archs, split = data.archs, data.split
+    else:
+        seed = data.split.seed
+        config = DataConfig(space=data.space.name, labels=source, metric=metric, split_seed=seed)
+        own = prepare(config)
+        assert own.y is not None
+        archs, y, split = own.archs, own.y, own.split
+    train, test = (rows[~y[rows].isnan()] for rows in (split.train[:limit], split.test))
+    return LabelledCells(archs[train], y[train].double(), archs[test], y[test].double())
+
+
+def run_entry(config: VAEConfig, folder: Path, labels: Labels, sizes: BoardSizes) -> Path:
+    """Train (or go on with) one entry and measure it; what is there already is not done again.
+
+    Args:
+        config: the training run.
+        folder: of the leaderboard; the run lies in `runs`, the result in `results`.
+        labels: that judge the codes.
+        sizes: how much is measured.
+
+    Returns:
+        The result file: JSON with model, space, seed, cost of the training and `values`.
+
+    Raises:
+        GraphnasError: see :func:`graphnas.train.vae.train_vae`.
+    """
+    name = entry_name(config)
+    result, run = folder / "results" / f"{name}.json", folder / "runs" / name
+    if result.exists():
+        return result
+    torch.set_num_threads(1)
+    train_vae(config, run, resume=(run / "config.yaml").exists(), progress=False)
+    model, data = load_vae(run), prepare(config.data)
+    values = evaluate_vae(model, data.archs[data.split.train], data.archs[data.split.test], sizes.evaluation)
+    cells = labelled_cells(data, labels, sizes.max_labels)
+    if cells is not None:
+        values |= predictivity(model, cells, sizes)
+    content = {
+        "model": config.model,
+        "space": config.data.space,
+        "seed": config.fit.seed,
+        "parameters": model.num_parameters,
+        **training_cost(run),
+        "config": model.config.to_dict(),
+        "values": values,
+    }
+    result.parent.mkdir(parents=True, exist_ok=True)
+    return write_text(result, json.dumps(finite(content), indent=1) + "\n")
+
+
+def entry_name(config: VAEConfig) -> str:
+    """Name of an entry's run and result."""
+    return f"{config.model}_{config.data.space}_{config.fit.seed}"
+
+
+def predictivity(model: GraphVAE, cells: LabelledCells, sizes: BoardSizes) -> dict[str, float]:
+    """What the two Gaussian processes make of the codes, see :func:`latent_predictivity`."""
+    codes, held_out = encode_all(model, cells.train), encode_all(model, cells.test)
+    return latent_predictivity(
+        codes, cells.train_y, held_out, cells.test_y, range(sizes.gp_seeds), sizes.legacy_epochs,
+        max_points=sizes.gp_points,
+    )  # fmt: skip
+
+
+def training_cost(run: Path) -> dict[str, Any]:
+    """Steps and CPU-minutes of a run, and the minutes until validation first reached each of :data:`GOALS`."""
+    records = RunFolder(run).read_records()
+    cost: dict[str, Any] = {"steps": records[-1]["step"], "cpu_minutes": records[-1]["cpu_seconds"] / 60}
+    for goal in GOALS:
+        reached = [record["cpu_seconds"] / 60 for record in records if record["validation/exact"] >= goal]
+        cost[f"minutes_to_{100 * goal:g}"] = min(reached, default=None)
+    return cost
+
+
+def raw_rows(config: VAEConfig, folder: Path, labels: Labels, sizes: BoardSizes) -> Path | None:
+    """The raw-feature rows of a space, measured once on the same labels and parts; None without labels."""
+    result = folder / "results" / f"raw_{config.data.space}.json"
+    if result.exists():
+        return result
+    data = prepare(config.data)
+    cells = labelled_cells(data, labels, sizes.max_labels)
+    if cells is None:
+        return None
+    rows = raw_feature_rows(data.space, cells.train, cells.train_y, cells.test, cells.test_y)
+    content = {"space": data.space.name, "train": len(cells.train), "test": len(cells.test), "rows": rows}
+    result.parent.mkdir(parents=True, exist_ok=True)
+    return write_text(result, json.dumps(finite(content), indent=1) + "\n")
+
+
+def finite(content: Any) -> Any:
+    """The same content with null where a number is NaN, which JSON lacks."""
+    return json.loads(json.dumps(content), parse_constant=lambda name: None)
+
+
+def read_results(folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """All entries and all raw-feature files of a leaderboard.
+
+    Raises:
+        GraphnasError: a file that is no result, named.
+    """
+    entries: list[dict[str, Any]] = []
+    raw: list[dict[str, Any]] = []
+    for path in sorted((folder / "results").glob("*.json")):
+        try:
+            content = json.loads(path.read_text())
+            (raw if "rows" in content else entries).append(content)
+            content["rows" if "rows" in content else "values"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise GraphnasError(f"{path} is damaged: delete it and run the leaderboard again") from error
+    return entries, raw

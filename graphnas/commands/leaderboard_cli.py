@@ -1,0 +1,128 @@
+"""`graphnas leaderboard vae`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import yaml
+from joblib import Parallel, delayed
+from jsonargparse import Namespace
+
+from graphnas.bo.board_report import markdown, summarise, write_report
+from graphnas.bo.vae_board import BoardSizes, Labels, entry_name, raw_rows, read_results, run_entry
+from graphnas.commands.parsing import UsageError, make_parser, parse, recipe_path, stderr
+from graphnas.errors import GraphnasError
+from graphnas.models import list_models
+from graphnas.spaces import get_space
+from graphnas.train.config import VAEConfig, check_range
+from graphnas.train.evaluate import EvaluationConfig
+
+DESCRIPTION = """Train VAEs of the zoo on search spaces from several seeds and compare them: reconstruction, validity,
+uniqueness, novelty, and how well two Gaussian processes predict labels from their codes, beside the same from raw
+features. Each model trains by its recipe MODEL_SPACE. --out holds runs/, results/ (one JSON per entry), leaderboard.md,
+leaderboard.csv and a plot per space; what is finished is not done again, so the command can be interrupted and
+repeated, with more models, spaces or seeds too.
+
+Example: graphnas leaderboard vae --models svge dvae --spaces nb201 --seeds 3 --jobs 2 --out runs/leaderboard"""
+
+QUICK_STEPS = 60
+QUICK_SIZES = BoardSizes(
+    EvaluationConfig(num_graphs=100, encodings=2, decodings=5, prior_points=50, prior_codes=500),
+    gp_seeds=1, legacy_epochs=2, gp_points=300, max_labels=500,
+)  # fmt: skip
+
+
+def run(command: str, arguments: Sequence[str]) -> None:
+    """Train and measure what is missing, write the report, print it."""
+    parser = make_parser(command, DESCRIPTION)
+    parser.add_argument("--models", nargs="+", default=["*"], help="names or patterns")
+    parser.add_argument("--spaces", nargs="+", default=["nb201"], help="search spaces")
+    parser.add_argument("--seeds", type=int, default=3, help="trainings per model and space, seeds 0, 1, ...")
+    parser.add_argument(
+        "--labels", nargs="*", default=[], help="SPACE=TABLE_OR_FILE or SPACE=FILE:METRIC for any space"
+    )
+    parser.add_argument("--num_graphs", nargs="*", default=[], help="SPACE=COUNT, a subset to train and test on")
+    parser.add_argument("--jobs", type=int, default=1, help="entries at the same time, one thread each")
+    parser.add_argument("--quick", action="store_true", help="60 steps, small sizes: minutes for the whole zoo")
+    parser.add_argument("--report", action="store_true", help="write the report of what is finished, train nothing")
+    parser.add_argument("--out", type=str, default="runs/leaderboard", help="folder of runs, results and report")
+    options = parse(parser, arguments)
+    check_range(options, 1, "seeds", "jobs")
+    folder, sizes = Path(options.out), QUICK_SIZES if options.quick else BoardSizes()
+    configs, labels = plan(options), read_labels(options)
+    if not options.report:
+        for space in dict.fromkeys(config.data.space for config in configs):
+            first = next(config for config in configs if config.data.space == space)
+            raw_rows(first, folder, labels.get(space, Labels()), sizes)
+        work = (delayed(entry)(config, folder, labels.get(config.data.space, Labels()), sizes) for config in configs)
+        failures = [failure for failure in Parallel(n_jobs=options.jobs)(work) if failure]
+        for failure in failures:
+            stderr(failure)
+    entries, raw = read_results(folder)
+    if not entries:
+        raise GraphnasError(f"{folder} has no finished entry to report")
+    paths = write_report(folder, entries, raw)
+    print(markdown(summarise(entries), raw))
+    print("\n".join(map(str, paths)))
+    if not options.report and failures:
+        raise GraphnasError(f"{len(failures)} of {len(configs)} entries failed, the first: {failures[0]}")
+
+
+def entry(config: VAEConfig, folder: Path, labels: Labels, sizes: BoardSizes) -> str | None:
+    """Run one entry; what went wrong, if anything, so that the others go on."""
+    begin = time.monotonic()
+    try:
+        run_entry(config, folder, labels, sizes)
+    except (GraphnasError, OSError) as error:
+        return f"{entry_name(config)}: {error}"
+    stderr(f"{entry_name(config)}: {(time.monotonic() - begin) / 60:.1f} minutes")
+    return None
+
+
+def plan(options: Namespace) -> list[VAEConfig]:
+    """The trainings asked for, seeds outermost so that every model has a first seed early."""
+    names = [name for pattern in options.models for name in list_models(pattern, kind="vae")]
+    if not names:
+        raise UsageError(f"no VAE is called {' or '.join(options.models)}: see `graphnas models list`")
+    counts = {space: int(count) for space, count in map(assignment, options.num_graphs)}
+    found = []
+    for seed in range(options.seeds):
+        for space in map(get_space, options.spaces):
+            for name in dict.fromkeys(names):
+                config = VAEConfig.from_plain(recipe(f"{name}_{space.name}"))
+                fit = replace(config.fit, seed=seed, device="cpu")
+                if options.quick:
+                    fit = replace(fit, max_steps=QUICK_STEPS, validate_every=QUICK_STEPS // 2, warmup_steps=5)
+                count = counts.get(space.name, 2000 if options.quick else config.data.num_graphs)
+                found.append(replace(config, fit=fit, data=replace(config.data, num_graphs=count)))
+    return found
+
+
+def recipe(name: str) -> dict[str, object]:
+    """A shipped recipe as plain data, with empty groups where it has none."""
+    content = yaml.safe_load(recipe_path(name, "train").read_text())
+    return {"model_args": {}, "data": {}, "fit": {}} | content
+
+
+def read_labels(options: Namespace) -> dict[str, Labels]:
+    """Table and metric by space."""
+    found: dict[str, Labels] = {}
+    for space, source in map(assignment, options.labels):
+        name, colon, metric = source.rpartition(":")
+        found[get_space(space).name] = Labels(name, metric) if colon else Labels(source)
+    return found
+
+
+def assignment(text: str) -> tuple[str, str]:
+    """The two sides of SPACE=VALUE.
+
+    Raises:
+        UsageError: no such form.
+    """
+    name, equals, value = text.partition("=")
+    if not equals or not value:
+        raise UsageError(f"expected SPACE=VALUE (got {text!r})")
+    return name, value
