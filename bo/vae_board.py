@@ -32,10 +32,12 @@ class BoardSizes:
 
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     """Reconstruction and prior."""
-    gp_seeds: int = 3
-    """Gaussian processes per autoencoder."""
+    gp_seeds: int = 1
+    """Gaussian processes per autoencoder: its own seeds vary more than theirs."""
     legacy_epochs: int = 100
     """Passes of the sparse GP over the codes."""
+    fit_points: int = 1000
+    """Labelled codes that the converged GP's hyper-parameters are fitted on."""
     gp_points: int = 4000
     """Labelled codes that the converged GP conditions on."""
     max_labels: int = 20_000
@@ -140,7 +142,7 @@ def predictivity(model: GraphVAE, cells: LabelledCells, sizes: BoardSizes) -> di
     codes, held_out = encode_all(model, cells.train), encode_all(model, cells.test)
     return latent_predictivity(
         codes, cells.train_y, held_out, cells.test_y, range(sizes.gp_seeds), sizes.legacy_epochs,
-        max_points=sizes.gp_points,
+        fit_points=sizes.fit_points, max_points=sizes.gp_points,
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from graphnas.models.zoo import create_model, list_models, load_model, model_inf
 from graphnas.models.dagnn import DAGNN, DAGNNConfig  # isort: skip
 from graphnas.models.gcn_vae import GCNVAE, GCNVAEConfig  # isort: skip
 from graphnas.models.dvae import DVAE, DVAEConfig  # isort: skip
+from graphnas.models.dvae_fast import FastDVAE, FastDVAEConfig  # isort: skip
 from graphnas.models.dgmg import DGMG, DGMGConfig  # isort: skip
 from graphnas.models.arch2vec import Arch2Vec, Arch2VecConfig  # isort: skip
 from graphnas.models.svae import SVAE, RowConfig  # isort: skip
@@ -26,6 +27,8 @@ __all__ = [
     "DAGNNConfig",
     "DGMGConfig",
     "DVAEConfig",
+    "FastDVAE",
+    "FastDVAEConfig",
     "GCNVAEConfig",
     "GraphModel",
     "GraphRNN",
