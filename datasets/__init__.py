@@ -12,6 +12,7 @@ from graphnas.registry import Registry
 
 if TYPE_CHECKING:
     from graphnas.datasets.base import ArchitectureDataset
+    from graphnas.datasets.bn8 import BN8
     from graphnas.datasets.darts import DARTS
     from graphnas.datasets.enas import ENAS
     from graphnas.datasets.nasbench101 import NASBench101
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from graphnas.datasets.toy import Toy
 
 __all__ = [
+    "BN8",
     "DARTS",
     "DATASETS",
     "ENAS",
@@ -40,6 +42,7 @@ DATASETS: Registry[Callable[..., ArchitectureDataset]] = Registry("dataset")
 # PyG takes seconds to import, so the classes are imported where they are first used.
 _LAZY = {
     "ArchitectureDataset": "graphnas.datasets.base",
+    "BN8": "graphnas.datasets.bn8",
     "DARTS": "graphnas.datasets.darts",
     "ENAS": "graphnas.datasets.enas",
     "NASBench101": "graphnas.datasets.nasbench101",
@@ -79,6 +82,7 @@ def _enter(name: str, attribute: str, **fixed: Any) -> None:
 
 
 for _name, _attribute, _fixed in (
+    ("bn8", "BN8", {}),
     ("darts", "DARTS", {}),
     ("enas6", "ENAS", {"layers": 6}),
     ("enas12", "ENAS", {"layers": 12}),

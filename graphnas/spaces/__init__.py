@@ -12,6 +12,7 @@ from graphnas.spaces.base import INPUT, OUTPUT, SearchSpace
 __all__ = ["INPUT", "OUTPUT", "Architectures", "SearchSpace", "get_space", "list_spaces"]
 
 _SPACES = {
+    "bn8": "graphnas.spaces.bn8:BN8",
     "darts": "graphnas.spaces.darts:DARTS",
     "enas12": "graphnas.spaces.enas:ENAS12",
     "enas6": "graphnas.spaces.enas:ENAS6",

@@ -11,6 +11,7 @@ from graphnas.errors import CorruptFile, MissingData, SpaceMismatch, UnknownName
 from graphnas.registry import Registry
 from graphnas.spaces import SearchSpace, get_space
 from graphnas.tables.base import Table
+from graphnas.tables.bn8 import bn8_table
 from graphnas.tables.compact import is_compact, load_compact, save_compact
 from graphnas.tables.digits import NAME as DIGITS
 from graphnas.tables.digits import digits_table
@@ -32,8 +33,9 @@ from graphnas.tables.toy import toy_table
 
 BUILT_IN = Registry[Callable[..., Table]]("table")
 BUILT_IN.register("toy")(toy_table)
+BUILT_IN.register("bn8")(bn8_table)
 BUILT_IN.register(DIGITS)(digits_table)
-DEFAULTS = {"toy": "toy", "nb201": DIGITS}
+DEFAULTS = {"bn8": "bn8", "toy": "toy", "nb201": DIGITS}
 """Search space -> the built-in table whose labels are used where nobody names another."""
 KNOWN_FORMS = (
     "a NAS-Bench-101 .tfrecord, a NAS-Bench-201 .pth, a NATS-Bench .pickle.pbz2, .tar or folder, "

@@ -9,20 +9,28 @@ from pathlib import Path
 import pytest
 
 import graphnas
-from graphnas.datasets import DARTS, DATASETS, ENAS, NASBench101, NASBench201, Toy, list_datasets, load_dataset
+from graphnas.datasets import BN8, DARTS, DATASETS, ENAS, NASBench101, NASBench201, Toy, list_datasets, load_dataset
 from graphnas.errors import UnknownName
 from graphnas.spaces import list_spaces
 
 
 def test_every_space_has_a_dataset() -> None:
-    assert list_datasets() == list_spaces() == ["darts", "enas12", "enas6", "nb101", "nb201", "toy"]
+    assert list_datasets() == list_spaces() == ["bn8", "darts", "enas12", "enas6", "nb101", "nb201", "toy"]
     assert list_datasets("nb*") == ["nb101", "nb201"]
     assert graphnas.load_dataset is load_dataset
 
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("darts", DARTS), ("enas6", ENAS), ("enas12", ENAS), ("nb101", NASBench101), ("nb201", NASBench201), ("toy", Toy)],
+    [
+        ("bn8", BN8),
+        ("darts", DARTS),
+        ("enas6", ENAS),
+        ("enas12", ENAS),
+        ("nb101", NASBench101),
+        ("nb201", NASBench201),
+        ("toy", Toy),
+    ],
 )
 def test_names_build_their_class(tmp_path: Path, name: str, kind: type) -> None:
     dataset = load_dataset(name, root=tmp_path, num_samples=4)

@@ -105,6 +105,7 @@ def test_sizes_are_those_of_the_networks(table: Table) -> None:
 def test_default_labels() -> None:
     assert default_table("nb201") == NAME
     assert default_table("toy") == "toy"
+    assert default_table("bn8") == "bn8"
     assert default_table("darts") is None
 
 
