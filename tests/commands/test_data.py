@@ -135,7 +135,7 @@ def test_download_of_images_from_a_mirror(tmp_path: Path, monkeypatch: pytest.Mo
         server.shutdown()
     assert report == {"name": "cifar10", "path": str(source.place()), "bytes": len(content), "checked_by": "MD5"}
     assert source.place().read_bytes() == content
-    assert data.list_data()[0]["state"] == "official"
+    assert {row["name"]: row["state"] for row in data.list_data()}["cifar10"] == "official"
 
 
 @pytest.mark.parametrize("name", ["digits", "toy"])

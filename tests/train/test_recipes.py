@@ -12,6 +12,7 @@ from graphnas.cli import main
 from graphnas.commands.parsing import RECIPES, recipe_path
 from graphnas.commands.train_cli import QUICK, read_options, to_config
 from graphnas.errors import GraphnasError, UnknownName
+from graphnas.testing import tiny_options
 from graphnas.train import FitConfig, VAEConfig
 from graphnas.train.vae import load_vae, read_vae_config
 
@@ -50,16 +51,18 @@ def test_recipe_trains_a_step(path: Path, tmp_path: Path) -> None:
         few = [f"--space={space.name}", "--data.num_graphs=100"]
     else:
         few = ["--space=toy", "--data.num_graphs=100"]
-    narrow = ["--model_args.node_dim=8", "--model_args.latent_dim=4"]
-    words = ["train", "vae", f"--recipe={path.stem}", *few, *narrow, *SMALL, f"--out={tmp_path / 'run'}"]
+    narrow = tiny_options(recipe.model)
+    options = [f"--model_args.{name}={value}" for name, value in narrow.items()]
+    words = ["train", "vae", f"--recipe={path.stem}", *few, *options, *SMALL, f"--out={tmp_path / 'run'}"]
     assert main(words) == 0
     config = read_vae_config(tmp_path / "run")
-    assert config.model_args == recipe.model_args | {"node_dim": 8, "latent_dim": 4}
+    assert config.model_args == recipe.model_args | narrow
     changed = {"max_steps", "batch_size", "validate_every", "device"}
     assert {name: value for name, value in vars(config.fit).items() if name not in changed} == {
         name: value for name, value in vars(recipe.fit).items() if name not in changed
     }
-    assert load_vae(tmp_path / "run").latent_dim == 4
+    model = load_vae(tmp_path / "run")
+    assert {name: model.config.to_dict()[name] for name in narrow} == narrow
 
 
 def test_options_go_over_a_recipe_wherever_they_stand() -> None:
