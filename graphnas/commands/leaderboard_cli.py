@@ -87,7 +87,7 @@ def plan(options: Namespace) -> list[VAEConfig]:
     names = [name for pattern in options.models for name in list_models(pattern, kind="vae")]
     if not names:
         raise UsageError(f"no VAE is called {' or '.join(options.models)}: see `graphnas models list`")
-    counts = {space: int(count) for space, count in map(assignment, options.num_graphs)}
+    counts = {get_space(space).name: whole_number(count) for space, count in map(assignment, options.num_graphs)}
     found = []
     for seed in range(options.seeds):
         for space in map(get_space, options.spaces):
@@ -126,3 +126,14 @@ def assignment(text: str) -> tuple[str, str]:
     if not equals or not value:
         raise UsageError(f"expected SPACE=VALUE (got {text!r})")
     return name, value
+
+
+def whole_number(text: str) -> int:
+    """A count of at least 1.
+
+    Raises:
+        UsageError: anything else.
+    """
+    if not text.isdecimal() or int(text) < 1:
+        raise UsageError(f"expected a whole number of at least 1 (got {text!r})")
+    return int(text)

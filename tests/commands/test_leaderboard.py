@@ -1,0 +1,108 @@
+"""`graphnas leaderboard vae`: entries, resuming, report, refusals."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from graphnas.bo.board_report import COLUMNS, as_csv, cell, markdown, summarise
+from graphnas.bo.vae_board import read_results
+from graphnas.cli import main
+from graphnas.errors import GraphnasError
+
+WORDS = ["leaderboard", "vae", "--models", "arch2vec", "--spaces", "nb201", "--seeds", "1", "--quick"]
+
+
+@pytest.fixture(scope="module")
+def board(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("board")
+    assert main([*WORDS, "--num_graphs", "nb201=600", "--out", str(folder)]) == 0
+    return folder
+
+
+def test_everything_is_measured(board: Path) -> None:
+    entry = json.loads((board / "results" / "arch2vec_nb201_0.json").read_text())
+    assert entry["steps"] == 60 and entry["cpu_minutes"] > 0 and entry["parameters"] > 10_000
+    assert {column.key for column in COLUMNS} <= set(entry["values"])
+    assert entry["values"]["validity_masked"] == 1.0
+    raw = json.loads((board / "results" / "raw_nb201.json").read_text())
+    assert [row["features"] for row in raw["rows"]] == ["mean", "ridge", "ridge + pairs", "gradient boosting"]
+    assert raw["test"] < raw["train"] <= 500
+
+
+def test_report_is_written_in_three_forms(board: Path) -> None:
+    text = (board / "leaderboard.md").read_text()
+    assert "### nb201" in text and "| arch2vec | 1 |" in text and "gradient boosting" in text
+    lines = list(csv.DictReader((board / "leaderboard.csv").read_text().splitlines()))
+    assert len(lines) == 1 and lines[0]["model"] == "arch2vec" and float(lines[0]["legacy_rmse"]) > 0
+    assert (board / "leaderboard_nb201.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_is_finished_is_not_done_again(board: Path) -> None:
+    path = board / "results" / "arch2vec_nb201_0.json"
+    before = path.read_bytes(), path.stat().st_mtime_ns
+    assert main([*WORDS, "--num_graphs", "nb201=600", "--out", str(board)]) == 0
+    assert (path.read_bytes(), path.stat().st_mtime_ns) == before
+
+
+def test_a_run_that_was_cut_off_goes_on(board: Path) -> None:
+    """The result is made again from the finished run, with the same numbers: training is not repeated."""
+    path = board / "results" / "arch2vec_nb201_0.json"
+    before, steps = json.loads(path.read_text()), (board / "runs" / "arch2vec_nb201_0" / "metrics.jsonl").read_bytes()
+    path.unlink()
+    assert main([*WORDS, "--num_graphs", "nb201=600", "--out", str(board)]) == 0
+    assert json.loads(path.read_text())["values"] == pytest.approx(before["values"], nan_ok=True)
+    assert (board / "runs" / "arch2vec_nb201_0" / "metrics.jsonl").read_bytes() == steps
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--models", "nothing"], "no VAE is called nothing"),
+        (["--models", "svge", "--spaces", "toy"], "unknown recipe 'svge_toy'"),
+        (["--spaces", "nb2001"], "nb2001"),
+        (["--labels", "nb201"], "expected SPACE=VALUE"),
+        (["--seeds", "0"], "seeds must be at least 1"),
+        (["--num_graphs", "nb201=many"], "whole number"),
+    ],
+)
+def test_bad_input_is_one_line(
+    words: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["leaderboard", "vae", "--quick", *words, "--out", str(tmp_path)]) == 2
+    error = capsys.readouterr().err.strip()
+    assert message in error and len(error.splitlines()) == 1
+
+
+def test_nothing_to_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["leaderboard", "vae", "--report", "--models", "arch2vec", "--out", str(tmp_path)]) == 2
+    assert "no finished entry" in capsys.readouterr().err
+
+
+def test_a_damaged_result_is_named(tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "broken.json").write_text("{")
+    with pytest.raises(GraphnasError, match=r"broken\.json is damaged"):
+        read_results(tmp_path)
+
+
+def made(model: str, seed: int, exact: float, rmse: float | None) -> dict[str, Any]:
+    values = {"exact": exact, "legacy_rmse": rmse}
+    cost = {"cpu_minutes": 2.0, "minutes_to_99": 1.0 if exact > 0.99 else None, "minutes_to_99.9": None}
+    return {"model": model, "space": "toy", "seed": seed, "parameters": 10, "steps": 5, **cost, "values": values}
+
+
+def test_summary_orders_by_rmse_and_counts_the_seeds_that_have_a_value() -> None:
+    entries = [made("a", 0, 0.995, 0.5), made("a", 1, 0.5, 0.7), made("b", 0, 0.2, 0.1)]
+    first, second = summarise(entries)
+    assert (first.model, second.model, second.seeds) == ("b", "a", 2)
+    assert second.values["minutes_to_99"] == [1.0]
+    text = markdown([first, second], [])
+    assert "1.0 (1 of 2)" in text and "to 99.9 %" not in text
+    assert cell([0.5], COLUMNS[0], 1) == "50.00" and cell([], COLUMNS[0], 1) == "–"
+    assert cell([0.4, 0.6], COLUMNS[0], 2).startswith("50.00 ± 127.06")  # t of 1 degree of freedom x sd / sqrt(2)
+    assert len(as_csv(entries).splitlines()) == 4
