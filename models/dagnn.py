@@ -25,6 +25,9 @@ class DAGNNConfig(LatentConfig):
     """Encode along the edges and against them."""
     vertex_ids: bool = True
     """Attention scores (and gates) know the index of the sender."""
+    decoder_ids: bool = False
+    """The decoder's heads know the indices of the vertices. Published ones do not, and vertices of equal type and equal
+    predecessors have equal states: the cells of NAS-Bench-201 cannot be decoded from any code then."""
     aggregator: Literal["attention", "gated", "sum", "max"] = "attention"
     """How a vertex gathers its predecessors' states."""
 
@@ -77,4 +80,5 @@ class DAGNN(AsyncVAE):
         num_types, layers = self.space.num_ops, config.layers
         self.encoder = AsyncEncoder(num_types, hidden_dim, layers, config.bidirectional, "ends", aggregator)
         self.heads = LatentHeads(hidden_dim, config.latent_dim)
-        self.decoder = AsyncDecoder(DecoderShape(num_types, config.latent_dim, hidden_dim, layers, 4 * hidden_dim))
+        shape = DecoderShape(num_types, config.latent_dim, hidden_dim, layers, 4 * hidden_dim)
+        self.decoder = AsyncDecoder(shape._replace(num_ids=self.space.max_nodes if config.decoder_ids else 0))

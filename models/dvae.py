@@ -29,6 +29,9 @@ class DVAEConfig(LatentConfig):
     bayesian_network: bool = False
     """Aggregate the predecessors' types instead of their states, read out sums of states and show the edge head the
     start state: a variable depends on its parents, not on theirs."""
+    decoder_ids: bool = False
+    """The decoder's heads know the indices of the vertices. Published ones do not, and vertices of equal type and equal
+    predecessors have equal states: the cells of NAS-Bench-201 cannot be decoded from any code then."""
     faithful: bool = False
     """The released code's behaviour where it differs, see :class:`DVAE`."""
 
@@ -107,6 +110,8 @@ class DVAE(AsyncVAE):
         self.heads = LatentHeads(hidden_dim, config.latent_dim)
         edge_dim = hidden_dim if network else 4 * hidden_dim
         shape = DecoderShape(num_types, config.latent_dim, hidden_dim, 1, edge_dim)
+        if config.decoder_ids:
+            shape = shape._replace(num_ids=self.space.max_nodes)
         self.decoder = AsyncDecoder(shape._replace(readout="sum", sees_start=True) if network else shape)
         self.loose_ends = config.faithful
         self.unify = nn.Linear(2 * hidden_dim, hidden_dim) if config.faithful else None

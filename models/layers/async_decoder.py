@@ -22,8 +22,8 @@ Readout = Literal["last", "sum"]
 
 
 class DecoderShape(NamedTuple):
-    """Sizes of the decoder: T, Z, H, L, width F of the edge head, what the next type is read from, and whether the edge
-    head sees the start state too."""
+    """Sizes of the decoder: T, Z, H, L, width F of the edge head, what the next type is read from, whether the edge
+    head sees the start state too, and how many vertex indices the heads know (0: none)."""
 
     num_types: int
     latent_dim: int
@@ -32,6 +32,7 @@ class DecoderShape(NamedTuple):
     edge_dim: int
     readout: Readout = "last"
     sees_start: bool = False
+    num_ids: int = 0
 
 
 class Prefixes(NamedTuple):
@@ -63,27 +64,41 @@ class AsyncDecoder(nn.Module):
         self.type_out = nn.Linear(2 * shape.hidden_dim, shape.num_types)
         self.edge_hidden = nn.Linear((2 + shape.sees_start) * width, shape.edge_dim)
         self.edge_out = nn.Linear(shape.edge_dim, 1)
+        self.type_ids = nn.Embedding(shape.num_ids, 2 * shape.hidden_dim) if shape.num_ids else None
+        self.edge_ids = nn.Embedding(shape.num_ids, 2 * shape.edge_dim) if shape.num_ids else None
 
     def start_states(self, stack: FoldedStack, one_hot: Tensor, z: Tensor) -> list[Tensor]:
         """States of the first vertex, L x [R, H]: the code enters as the hidden state of every layer."""
         return stack.state(one_hot, [torch.tanh(self.start(z))] * self.shape.layers)
 
-    def type_logits(self, graph: Tensor) -> Tensor:
-        """Logits over types [R, T] from the graph state [R, LH]."""
-        logits: Tensor = self.type_out(torch.relu(self.type_hidden(graph)))
+    def type_logits(self, graph: Tensor, vertex: Tensor | int) -> Tensor:
+        """Logits over types [R, T] of a vertex (or of int64 [R] ones) from the graph state before it, [R, LH]."""
+        hidden = self.type_hidden(graph)
+        if self.type_ids is not None:
+            hidden = hidden + self.type_ids.weight[self._id(vertex)]
+        logits: Tensor = self.type_out(torch.relu(hidden))
         return logits
 
-    def source_half(self, state: Tensor, start: Tensor) -> Tensor:
+    def _id(self, vertex: Tensor | int) -> Tensor | int:
+        """An index that has an embedding: vertices beyond the space's limit share the last."""
+        last = self.shape.num_ids - 1
+        return vertex.clamp_max(last) if isinstance(vertex, Tensor) else min(vertex, last)
+
+    def _edge_id(self, vertex: int, part: int) -> Tensor | float:
+        """What the index of a source (part 0) or a target (part 1) adds to the edge head's first layer, [F]."""
+        return 0.0 if self.edge_ids is None else self.edge_ids.weight[self._id(vertex)].chunk(2)[part]
+
+    def source_half(self, state: Tensor, start: Tensor, vertex: int) -> Tensor:
         """A source's share of the edge head's first layer, [R, F]; that of the start state is added to it."""
         width = state.shape[1]
         weight = self.edge_hidden.weight
-        half = linear(state, weight[:, :width], self.edge_hidden.bias)
+        half = linear(state, weight[:, :width], self.edge_hidden.bias) + self._edge_id(vertex, 0)
         return half + linear(start, weight[:, 2 * width :]) if self.shape.sees_start else half
 
-    def target_half(self, state: Tensor) -> Tensor:
+    def target_half(self, state: Tensor, vertex: int) -> Tensor:
         """A target state's share of the edge head's first layer, [R, F]."""
         width = state.shape[1]
-        return linear(state, self.edge_hidden.weight[:, width : 2 * width])
+        return linear(state, self.edge_hidden.weight[:, width : 2 * width]) + self._edge_id(vertex, 1)
 
     def fold(self, aggregators: nn.ModuleList) -> FoldedStack:
         """The decoder's cells with the encoder's aggregators."""
@@ -104,11 +119,10 @@ class AsyncDecoder(nn.Module):
         stack, count = self.fold(aggregators), types.shape[1]
         one_hot = nn.functional.one_hot(types, self.shape.num_types).to(z.dtype)
         lonely = torch.cat(stack.lonely(self.shape.num_types), 1)
-        lonely_half = self.target_half(lonely)
         active = (sizes[:, None] > torch.arange(count, device=z.device)).sum(0).tolist()
         states = self.start_states(stack, one_hot[:, 0], z)
         start = top = torch.cat(states, 1)
-        graph, heard, sources = top, [stack.send(states, one_hot[:, 0], 0)], [self.source_half(top, start)]
+        graph, heard, sources = top, [stack.send(states, one_hot[:, 0], 0)], [self.source_half(top, start, 0)]
         graphs, edges = [], z.new_zeros(len(z))
         for vertex in range(1, count):
             rows = active[vertex]
@@ -119,7 +133,7 @@ class AsyncDecoder(nn.Module):
             sources = [source[:rows] for source in sources]
             last = sizes[:rows] == vertex + 1
             prefixes = self.prefixes(stack, one_hot[:rows, vertex], adj[:rows, :vertex, vertex], heard, lonely, last)
-            logits = self.edge_logits(torch.stack(sources), prefixes, lonely_half)
+            logits = self.edge_logits(torch.stack(sources), prefixes, vertex)
             wrong = binary_cross_entropy_with_logits(logits, adj[:rows, :vertex, vertex].T, reduction="none").sum(0)
             edges = edges + nn.functional.pad(wrong, (0, len(z) - rows))
             if vertex + 1 < count and (going := active[vertex + 1]) > 0:
@@ -128,7 +142,7 @@ class AsyncDecoder(nn.Module):
                 states = list(top.split(self.shape.hidden_dim, 1))
                 heard = [[message.pick(slice(0, going)) for message in layer] for layer in heard]
                 heard.append(stack.send(states, one_hot[:going, vertex], vertex))
-                sources = [*(source[:going] for source in sources), self.source_half(top, start[:going])]
+                sources = [*(source[:going] for source in sources), self.source_half(top, start[:going], vertex)]
         wrong, forced = self.type_losses(graphs, types)
         return Reconstruction(wrong + edges, wrong - forced + edges)
 
@@ -137,7 +151,9 @@ class AsyncDecoder(nn.Module):
 
         `graphs` holds the graph state before every vertex from 1 on, [R_v, LH] each.
         """
-        logits = self.type_logits(torch.cat(graphs))
+        counts = torch.tensor([len(graph) for graph in graphs], device=types.device)
+        vertices = torch.arange(1, len(graphs) + 1, device=types.device).repeat_interleave(counts)
+        logits = self.type_logits(torch.cat(graphs), vertices)
         total = forced = logits.new_zeros(len(types))
         begin = 0
         for vertex, graph in enumerate(graphs, start=1):
@@ -178,14 +194,13 @@ class AsyncDecoder(nn.Module):
         decisions = torch.stack(behind[vertex - 1 :: -1])
         return Prefixes(torch.cat([lonely, new]), decisions, behind[vertex])
 
-    def edge_logits(self, sources: Tensor, prefixes: Prefixes, lonely_half: Tensor) -> Tensor:
-        """Logits [v, R] of every candidate edge from the sources' halves [v, R, F]."""
+    def edge_logits(self, sources: Tensor, prefixes: Prefixes, vertex: int) -> Tensor:
+        """Logits [v, R] of every candidate edge into `vertex` from the sources' halves [v, R, F]."""
         used = torch.zeros(len(prefixes.states), dtype=torch.bool, device=sources.device)
         used[prefixes.decisions.flatten()] = True
-        used[: len(lonely_half)] = False
         rows = used.nonzero().flatten()
-        place = torch.arange(len(used), device=used.device)
-        place[rows] = len(lonely_half) + torch.arange(len(rows), device=used.device)
-        targets = torch.cat([lonely_half, self.target_half(prefixes.states[rows])])
+        place = torch.empty_like(used, dtype=torch.int64)
+        place[rows] = torch.arange(len(rows), device=used.device)
+        targets = self.target_half(prefixes.states[rows], vertex)
         logits = pair_scores(sources, targets, place[prefixes.decisions], self.edge_out.weight[0])
         return logits + self.edge_out.bias

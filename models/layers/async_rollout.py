@@ -25,7 +25,7 @@ class Memory:
         states = decoder.start_states(stack, one_hot, z)
         self.start = self.graph = torch.cat(states, 1)
         self.heard = [stack.send(states, one_hot, 0)]
-        self.sources = [decoder.source_half(self.start, self.start)]
+        self.sources = [decoder.source_half(self.start, self.start, 0)]
 
     def keep(self, rows: Tensor) -> None:
         """Only those prefixes, repeated where they branch."""
@@ -55,11 +55,11 @@ class Branches:
         self.half = one_hot.new_empty(count, edge_dim)
         self.known = torch.zeros(count, dtype=torch.bool, device=group.device)
 
-    def halves(self, decoder: AsyncDecoder, wanted: Tensor) -> Tensor:
+    def halves(self, decoder: AsyncDecoder, wanted: Tensor, vertex: int) -> Tensor:
         """The halves of all states, of which those of bool [P] `wanted` are sure to be right."""
         stale = (wanted & ~self.known).nonzero().flatten()
         if len(stale):
-            self.half[stale] = decoder.target_half(self.state[stale])
+            self.half[stale] = decoder.target_half(self.state[stale], vertex)
             self.known[stale] = True
         return self.half
 
@@ -98,7 +98,7 @@ class AsyncRollout:
         group, first = distinct(draws.group)
         memory = Memory(self.decoder, self.stack, self.one_hot(draws.start[first], z), z[draws.group[first]])
         for vertex in range(1, self.space.max_nodes):
-            kinds = draw_types(self.decoder.type_logits(memory.graph)[group], vertex, self.space, canvas)
+            kinds = draw_types(self.decoder.type_logits(memory.graph, vertex)[group], vertex, self.space, canvas)
             parent = group
             group, first = distinct(parent * self.space.num_ops + kinds)
             memory.keep(parent[first])
@@ -123,7 +123,7 @@ class AsyncRollout:
         memory.graph = memory.graph + top if self.decoder.shape.readout == "sum" else top
         states = list(top.split(self.decoder.shape.hidden_dim, 1))
         memory.heard.append(self.stack.send(states, branches.one_hot[kept], vertex))
-        memory.sources.append(self.decoder.source_half(top, memory.start))
+        memory.sources.append(self.decoder.source_half(top, memory.start, vertex))
 
     def draw_edges(self, memory: Memory, branches: Branches, vertex: int, canvas: Canvas) -> None:
         """Decide about the in-edges of `vertex` of all live draws, latest source first."""
@@ -158,7 +158,7 @@ class AsyncRollout:
         wanted = torch.zeros_like(branches.known)
         wanted[branches.group[free]] = True
         states = wanted.nonzero().flatten()
-        half = branches.halves(self.decoder, wanted)[states]
+        half = branches.halves(self.decoder, wanted, vertex)[states]
         hidden = torch.relu(memory.sources[source][branches.base[states]] + half)
         logits = hidden.new_zeros(len(wanted))
         logits[states] = self.decoder.edge_out(hidden).squeeze(1)

@@ -139,13 +139,18 @@ def decode_losses(
 
     for v in range(1, len(ops)):
         graph = torch.stack([joined(u) for u in range(v)]).sum(0) if sums else joined(v - 1)
-        wrong = -net.type_out(torch.relu(net.type_hidden(graph))).log_softmax(0)[ops[v]]
+        hidden = net.type_hidden(graph) + (0 if net.type_ids is None else net.type_ids.weight[v])
+        wrong = -net.type_out(torch.relu(hidden)).log_softmax(0)[ops[v]]
         loss = loss + wrong
         nll = nll + (0 if v == model.space.max_nodes - 1 else wrong)
         accepted: list[int] = []
         for u in range(v - 1, -1, -1):
             pair = [joined(u), torch.cat(while_accepting(v, accepted)), *([joined(0)] if sees_start else [])]
-            logit = net.edge_out(torch.relu(net.edge_hidden(torch.cat(pair))))[0]
+            hidden = net.edge_hidden(torch.cat(pair))
+            if net.edge_ids is not None:
+                ids = net.edge_ids.weight.unflatten(1, (2, -1))
+                hidden = hidden + ids[u, 0] + ids[v, 1]
+            logit = net.edge_out(torch.relu(hidden))[0]
             wrong = softplus(-logit if (u, v) in edges else logit)
             loss, nll = loss + wrong, nll + wrong
             if (u, v) in edges:

@@ -103,7 +103,7 @@ def test_decoder_and_encoder_gather_alike(aggregator: str, layers: int, monkeypa
     model.decoder.cells.load_state_dict(model.encoder.cells.state_dict())
     seen: list[Tensor] = []
     source_half = model.decoder.source_half
-    monkeypatch.setattr(model.decoder, "source_half", lambda top, start: seen.append(top) or source_half(top, start))
+    monkeypatch.setattr(model.decoder, "source_half", lambda top, *rest: seen.append(top) or source_half(top, *rest))
     with torch.no_grad():
         for parameter in model.decoder.start.parameters():
             parameter.zero_()

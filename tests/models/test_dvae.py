@@ -67,20 +67,22 @@ def test_agrees_with_plain_restatement(space: str) -> None:
     assert_same_results(wild(model), mixed_batch(model.space, 2, seed=1))
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("options", [*OPTIONS, {"decoder_ids": True}], ids=str)
 @pytest.mark.parametrize("space", ["nb101", "enas6"])
 def test_options_agree_with_plain_restatement(space: str, options: dict[str, Any]) -> None:
     model = wild(build(space, **options))
     assert_same_results(model, mixed_batch(model.space, 4))
 
 
-@pytest.mark.parametrize("options", [{}, *OPTIONS[:3]], ids=str)
+@pytest.mark.parametrize("options", [{}, *OPTIONS[:3], {"decoder_ids": True}], ids=str)
 def test_gradients_agree_with_plain_restatement(options: dict[str, Any]) -> None:
     model = build("nb101", **options)
     assert_same_gradients(model, mixed_batch(model.space, 4))
 
 
-@pytest.mark.parametrize("options", [{}, {"vertex_ids": False}, {"bayesian_network": True}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"vertex_ids": False}, {"decoder_ids": True}, {"bayesian_network": True}], ids=str
+)
 def test_log_prob_is_normalised(options: dict[str, Any]) -> None:
     assert_normalised(wild(build(Tiny(), **options)))
 
@@ -88,6 +90,32 @@ def test_log_prob_is_normalised(options: dict[str, Any]) -> None:
 @pytest.mark.parametrize("options", [{}, {"bayesian_network": True}], ids=str)
 def test_draw_frequencies_follow_log_prob(options: dict[str, Any]) -> None:
     assert_draws_follow_log_prob(wild(build(Tiny(), **options)))
+
+
+def test_only_a_decoder_with_ids_tells_twins_apart() -> None:
+    """Published heads: vertices 1 and 2 of a NAS-Bench-201 cell hear the input alone, so that equal types make equal
+    states, and the types behind them have one distribution; with indices they have two."""
+    space = get_space("nb201")
+    twins = space.parse("|none~0|+|none~0|skip_connect~1|+|nor_conv_1x1~0|nor_conv_3x3~1|none~2|")
+    for ids in (False, True):
+        model = wild(build("nb201", decoder_ids=ids))
+        z = codes(model, 1)
+        likes = []
+        for vertex in (2, 3):  # the type behind vertex 1 and the type behind vertex 2, each `none` for once
+            changed = Architectures(twins.ops.clone(), twins.adj, twins.num_nodes)
+            changed.ops[0, vertex] = changed.ops[0, 2]
+            with torch.no_grad():
+                likes.append(model.decoder.type_logits(decoder_state(model, changed, z, vertex - 1), vertex))
+        assert torch.allclose(*likes, atol=1e-6) != ids
+
+
+def decoder_state(model: DVAE, archs: Architectures, z: torch.Tensor, vertex: int) -> torch.Tensor:
+    """State [1, H] of a vertex of one teacher-forced graph whose only predecessor is the first vertex."""
+    stack = model.decoder.fold(model.aggregators)
+    one_hot = torch.nn.functional.one_hot(archs.ops.long(), model.space.num_ops).float()
+    first = model.decoder.start_states(stack, one_hot[:, 0], z)
+    heard = stack.gather(torch.ones(1, 1, 1), [stack.send(first, one_hot[:, 0], 0)])
+    return torch.cat(stack.state(one_hot[:, vertex], [layer[:, 0] for layer in heard]), 1)
 
 
 # -- faults of the released code -------------------------------------------------------------------------------------
