@@ -28,6 +28,9 @@ class GCNVAEConfig(LatentConfig):
     vertex_ids: bool = False
     """Vertices know their index; published ones do not, and codes of graphs that a GCN confuses agree."""
 
+    decoder_ids: bool = False
+    """The decoder's heads know the indices of the vertices, see D-VAE."""
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.levels < 1:
@@ -106,4 +109,4 @@ class GCNVAE(AsyncVAE):
         self.encoder = GCNEncoder(num_types, self.space.max_nodes, config)
         self.heads = LatentHeads(hidden_dim, config.latent_dim)
         shape = DecoderShape(num_types, config.latent_dim, hidden_dim, 1, 4 * hidden_dim, readout="sum")
-        self.decoder = AsyncDecoder(shape)
+        self.decoder = AsyncDecoder(shape._replace(num_ids=self.space.max_nodes if config.decoder_ids else 0))
