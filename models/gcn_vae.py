@@ -23,11 +23,9 @@ class GCNVAEConfig(LatentConfig):
     levels: int = 3
     """Graph convolutions (2 for Bayesian networks)."""
     both_directions: bool = False
-    """Convolve along the edges and against them, each to half the width, where published ones go along only."""
-
+    """Every level reads the neighbours along the edges and against them; published ones read along only."""
     vertex_ids: bool = False
     """Vertices know their index; published ones do not, and codes of graphs that a GCN confuses agree."""
-
     decoder_ids: bool = False
     """The decoder's heads know the indices of the vertices, see D-VAE."""
 
