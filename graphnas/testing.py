@@ -60,6 +60,16 @@ class VAEContract:
         idle = [name for name, p in model.named_parameters() if p.grad is None or not bool((p.grad != 0).any())]
         assert idle == []
 
+    def test_trains_under_autocast(self, model: GraphVAE, archs: Architectures) -> None:
+        with torch.autocast("cpu", torch.bfloat16):
+            total = model.train().loss(archs)["total"]
+        total.backward()
+        assert all(bool(torch.isfinite(p.grad).all()) for p in model.parameters() if p.grad is not None)
+        with torch.no_grad():
+            full = model.eval().loss(archs)["total"]
+            with torch.autocast("cpu", torch.bfloat16):
+                assert torch.allclose(model.loss(archs)["total"].float(), full, rtol=0.05)
+
     def test_rows_do_not_see_their_batch(self, model: GraphVAE, archs: Architectures) -> None:
         model.eval()
         order = torch.randperm(len(archs), generator=seeded(1))

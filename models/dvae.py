@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 
 from graphnas.models.latent_vae import LatentConfig, LatentVAE, Reconstruction
@@ -12,6 +13,7 @@ from graphnas.models.layers.aggregate import Aggregator, GatedMessages
 from graphnas.models.layers.async_decoder import AsyncDecoder, DecoderShape
 from graphnas.models.layers.async_encoder import AsyncEncoder
 from graphnas.models.layers.async_rollout import AsyncRollout
+from graphnas.models.layers.gru import full
 from graphnas.models.layers.latent import LatentHeads
 from graphnas.models.layers.rollout import Draws
 from graphnas.models.zoo import register_model
@@ -57,9 +59,11 @@ class AsyncVAE(LatentVAE):
         return mu, logvar
 
     def reconstruct(self, archs: Architectures, z: Tensor) -> Reconstruction:
-        order = archs.num_nodes.argsort(descending=True, stable=True)
+        order, z = archs.num_nodes.argsort(descending=True, stable=True), full(z)
         graphs, back = archs[order], order.argsort()
-        losses = self.decoder(graphs.ops.long(), graphs.adj.to(z.dtype), graphs.num_nodes, z[order], self.aggregators)
+        with torch.autocast(z.device.type, enabled=False):  # a recurrence that hand-written gradients keep in one type
+            types, adj = graphs.ops.long(), graphs.adj.to(z.dtype)
+            losses = self.decoder(types, adj, graphs.num_nodes, z[order], self.aggregators)
         return Reconstruction(*(part[back] for part in losses))
 
     def roll_out(self, z: Tensor, draws: Draws) -> Architectures:

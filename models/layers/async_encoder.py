@@ -47,7 +47,12 @@ class AsyncEncoder(nn.Module):
         self.merge = nn.Linear(width, hidden_dim) if width > hidden_dim else nn.Identity()
 
     def forward(self, archs: Architectures) -> Tensor:
-        """Graph states [B, H] of prepared architectures."""
+        """Graph states [B, H] of prepared architectures; in full precision under autocast too."""
+        with torch.autocast(archs.device.type, enabled=False):
+            return self.encode(archs)
+
+    def encode(self, archs: Architectures) -> Tensor:
+        """The same in the precision of the weights."""
         like = next(self.parameters())
         types, adj = one_hot_types(archs, self.num_types, like), archs.adj.to(like.dtype)
         along = propagate(fold_stack(self.cells, self.aggregators), types, adj)
