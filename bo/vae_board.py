@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,11 @@ from graphnas.bo.predictivity import latent_predictivity, raw_feature_rows
 from graphnas.checkpoint import write_text
 from graphnas.errors import GraphnasError
 from graphnas.models import GraphVAE
-from graphnas.run_folder import RunFolder
+from graphnas.run_folder import RunFolder, plain
 from graphnas.spaces import Architectures
 from graphnas.tables import default_table, load_table
 from graphnas.train.config import DataConfig, VAEConfig
-from graphnas.train.data import Prepared, prepare
+from graphnas.train.data import Prepared, prepare, random_rows
 from graphnas.train.evaluate import EvaluationConfig, encode_all, evaluate_vae
 from graphnas.train.vae import load_vae, train_vae
 
@@ -89,7 +89,7 @@ def labelled_cells(data: Prepared, labels: Labels, limit: int) -> LabelledCells 
         own = prepare(config)
         assert own.y is not None
         archs, y, split = own.archs, own.y, own.split
-    train, test = (rows[~y[rows].isnan()] for rows in (split.train[:limit], split.test))
+    train, test = (rows[~y[rows].isnan()] for rows in (random_rows(split.train, limit, split.seed), split.test))
     return LabelledCells(archs[train], y[train].double(), archs[test], y[test].double())
 
 
@@ -106,11 +106,12 @@ def run_entry(config: VAEConfig, folder: Path, labels: Labels, sizes: BoardSizes
         The result file: JSON with model, space, seed, cost of the training and `values`.
 
     Raises:
-        GraphnasError: see :func:`graphnas.train.vae.train_vae`.
+        GraphnasError: a result made in another way is there; see :func:`graphnas.train.vae.train_vae`.
     """
     name = entry_name(config)
     result, run = folder / "results" / f"{name}.json", folder / "runs" / name
-    if result.exists():
+    made = finite({"run": plain(config), "labels": asdict(labels), "sizes": asdict(sizes)})
+    if is_finished(result, made):
         return result
     torch.set_num_threads(1)
     train_vae(config, run, resume=(run / "config.yaml").exists(), progress=False)
@@ -126,6 +127,7 @@ def run_entry(config: VAEConfig, folder: Path, labels: Labels, sizes: BoardSizes
         "parameters": model.num_parameters,
         **training_cost(run),
         "config": model.config.to_dict(),
+        "made": made,
         "values": values,
     }
     result.parent.mkdir(parents=True, exist_ok=True)
@@ -159,16 +161,45 @@ def training_cost(run: Path) -> dict[str, Any]:
 def raw_rows(config: VAEConfig, folder: Path, labels: Labels, sizes: BoardSizes) -> Path | None:
     """The raw-feature rows of a space, measured once on the same labels and parts; None without labels."""
     result = folder / "results" / f"raw_{config.data.space}.json"
-    if result.exists():
+    made = finite({"data": plain(config.data), "labels": asdict(labels), "max_labels": sizes.max_labels})
+    if is_finished(result, made):
         return result
     data = prepare(config.data)
     cells = labelled_cells(data, labels, sizes.max_labels)
     if cells is None:
         return None
     rows = raw_feature_rows(data.space, cells.train, cells.train_y, cells.test, cells.test_y)
-    content = {"space": data.space.name, "train": len(cells.train), "test": len(cells.test), "rows": rows}
+    content = {"space": data.space.name, "train": len(cells.train), "test": len(cells.test), "made": made, "rows": rows}
     result.parent.mkdir(parents=True, exist_ok=True)
     return write_text(result, json.dumps(finite(content), indent=1) + "\n")
+
+
+def is_finished(result: Path, made: dict[str, Any]) -> bool:
+    """Whether the result file is there.
+
+    Raises:
+        GraphnasError: it is damaged, or was made with other settings, such as another profile or recipe.
+    """
+    if not result.exists():
+        return False
+    found = read_result(result)
+    if found.get("made") != made:
+        raise GraphnasError(f"{result} was made with another recipe, labels or profile: choose another --out")
+    return True
+
+
+def read_result(path: Path) -> dict[str, Any]:
+    """A result file.
+
+    Raises:
+        GraphnasError: damaged, or no result.
+    """
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+        content["rows" if "rows" in content else "values"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise GraphnasError(f"{path} is damaged: delete it and run the leaderboard again") from error
+    return content
 
 
 def finite(content: Any) -> Any:
@@ -182,13 +213,5 @@ def read_results(folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any
     Raises:
         GraphnasError: a file that is no result, named.
     """
-    entries: list[dict[str, Any]] = []
-    raw: list[dict[str, Any]] = []
-    for path in sorted((folder / "results").glob("*.json")):
-        try:
-            content = json.loads(path.read_text())
-            (raw if "rows" in content else entries).append(content)
-            content["rows" if "rows" in content else "values"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise GraphnasError(f"{path} is damaged: delete it and run the leaderboard again") from error
-    return entries, raw
+    found = [read_result(path) for path in sorted((folder / "results").glob("*.json"))]
+    return [one for one in found if "rows" not in one], [one for one in found if "rows" in one]

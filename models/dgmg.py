@@ -10,9 +10,9 @@ from torch import Generator, Tensor
 from graphnas.models.base import check_codes
 from graphnas.models.generator_vae import GeneratorConfig, GeneratorVAE
 from graphnas.models.layers.both_ways import BothWaysGRU
-from graphnas.models.layers.rollout import Draws, rollout, uniform_noise
+from graphnas.models.layers.rollout import forward_draws, rollout
 from graphnas.models.zoo import register_model
-from graphnas.spaces import INPUT, OUTPUT, Architectures
+from graphnas.spaces import Architectures
 
 
 @dataclass(frozen=True)
@@ -64,15 +64,5 @@ class DGMG(GeneratorVAE):
         z = check_codes(z, self.latent_dim).to(self.device)
         if len(z) * repeats == 0:
             return Architectures.empty(self.space.max_nodes)
-        group = torch.arange(len(z), device=z.device).repeat_interleave(repeats)
-        everyone = torch.ones_like(group, dtype=torch.bool)
-        draws = Draws(
-            group=group,
-            start=torch.full_like(group, INPUT),
-            end=torch.full_like(group, OUTPUT),
-            noise=uniform_noise(len(group), self.space.max_nodes, sample, generator, z.device),
-            ruled=everyone & mask,
-            closed=everyone & mask,
-            stops_on_start=~everyone,
-        )
+        draws = forward_draws(z, self.space, sample, generator, mask, repeats)
         return rollout(self.decoder, self.space, self.decoder.context(z), draws)

@@ -12,8 +12,8 @@ from torch import Generator, Tensor
 from graphnas.models.base import GraphVAE, ModelConfig, check_codes, kl_divergence
 from graphnas.models.layers.heads import masked_mse
 from graphnas.models.layers.latent import TanhHead, draw_code
-from graphnas.models.layers.rollout import Draws, uniform_noise
-from graphnas.spaces import INPUT, OUTPUT, Architectures, SearchSpace
+from graphnas.models.layers.rollout import Draws, forward_draws
+from graphnas.spaces import Architectures, SearchSpace
 
 
 @dataclass(frozen=True)
@@ -106,18 +106,7 @@ class LatentVAE(GraphVAE):
         z = check_codes(z, self.latent_dim).to(self.device)
         if len(z) * repeats == 0:
             return Architectures.empty(self.space.max_nodes)
-        group = torch.arange(len(z), device=z.device).repeat_interleave(repeats)
-        everyone = torch.ones_like(group, dtype=torch.bool)
-        draws = Draws(
-            group=group,
-            start=torch.full_like(group, INPUT),
-            end=torch.full_like(group, OUTPUT),
-            noise=uniform_noise(len(group), self.space.max_nodes, sample, generator, z.device),
-            ruled=everyone & mask,
-            closed=everyone & mask,
-            stops_on_start=~everyone,
-        )
-        return self.roll_out(z, draws)
+        return self.roll_out(z, forward_draws(z, self.space, sample, generator, mask, repeats))
 
     @property
     def predicts(self) -> bool:

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import yaml
 from joblib import Parallel, delayed
 from jsonargparse import Namespace
 
 from graphnas.bo.board_report import markdown, summarise, write_report
 from graphnas.bo.vae_board import BoardSizes, Labels, entry_name, raw_rows, read_results, run_entry
-from graphnas.commands.parsing import UsageError, make_parser, parse, recipe_path, stderr
+from graphnas.commands.parsing import UsageError, make_parser, parse, stderr
+from graphnas.commands.train_cli import read_options, to_config
 from graphnas.errors import GraphnasError
 from graphnas.models import list_models
 from graphnas.spaces import get_space
@@ -92,19 +92,13 @@ def plan(options: Namespace) -> list[VAEConfig]:
     for seed in range(options.seeds):
         for space in map(get_space, options.spaces):
             for name in dict.fromkeys(names):
-                config = VAEConfig.from_plain(recipe(f"{name}_{space.name}"))
+                config = to_config(read_options([f"--recipe={name}_{space.name}"]))
                 fit = replace(config.fit, seed=seed, device="cpu")
                 if options.quick:
                     fit = replace(fit, max_steps=QUICK_STEPS, validate_every=QUICK_STEPS // 2, warmup_steps=5)
                 count = counts.get(space.name, 2000 if options.quick else config.data.num_graphs)
                 found.append(replace(config, fit=fit, data=replace(config.data, num_graphs=count)))
     return found
-
-
-def recipe(name: str) -> dict[str, object]:
-    """A shipped recipe as plain data, with empty groups where it has none."""
-    content = yaml.safe_load(recipe_path(name, "train").read_text())
-    return {"model_args": {}, "data": {}, "fit": {}} | content
 
 
 def read_labels(options: Namespace) -> dict[str, Labels]:

@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from graphnas.models.layers.node_generator import Context, NodeGenerator
-from graphnas.spaces import Architectures, SearchSpace
+from graphnas.spaces import INPUT, OUTPUT, Architectures, SearchSpace
 
 
 class Draws(NamedTuple):
@@ -37,6 +37,23 @@ def uniform_noise(
         return None
     source = generator.device if generator is not None else torch.device("cpu")
     return torch.rand(count, max_nodes - 1, 1 + max_nodes, generator=generator, device=source).to(device)
+
+
+def forward_draws(
+    z: Tensor, space: SearchSpace, sample: bool, generator: Generator | None, mask: bool, repeats: int
+) -> Draws:
+    """Draws from the input to the output, `repeats` of every code [B, Z]; arguments as in `GraphVAE.decode`."""
+    group = torch.arange(len(z), device=z.device).repeat_interleave(repeats)
+    everyone = torch.ones_like(group, dtype=torch.bool)
+    return Draws(
+        group=group,
+        start=torch.full_like(group, INPUT),
+        end=torch.full_like(group, OUTPUT),
+        noise=uniform_noise(len(group), space.max_nodes, sample, generator, z.device),
+        ruled=everyone & mask,
+        closed=everyone & mask,
+        stops_on_start=~everyone,
+    )
 
 
 class Canvas:

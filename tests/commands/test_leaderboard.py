@@ -49,6 +49,11 @@ def test_what_is_finished_is_not_done_again(board: Path) -> None:
     assert (path.read_bytes(), path.stat().st_mtime_ns) == before
 
 
+def test_results_of_another_profile_are_not_taken(board: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*WORDS, "--num_graphs", "nb201=700", "--out", str(board)]) == 2
+    assert "was made with another recipe, labels or profile" in capsys.readouterr().err
+
+
 def test_a_run_that_was_cut_off_goes_on(board: Path) -> None:
     """The result is made again from the finished run, with the same numbers: training is not repeated."""
     path = board / "results" / "arch2vec_nb201_0.json"
