@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Generator, Tensor, nn
 
 from graphnas.errors import CheckpointMismatch, InvalidArchitecture, InvalidValues, SpaceMismatch
+from graphnas.models.layers.heads import masked_mse
 from graphnas.spaces import Architectures, SearchSpace, get_space
 
 
@@ -82,6 +83,8 @@ class GraphVAE(GraphModel, ABC):
     """A variational autoencoder of architectures; every result of a row is independent of the rest of the batch."""
 
     latent_dim: int
+    accuracy: nn.Module | None
+    """Regression head on the posterior mean, where the model has one."""
 
     @abstractmethod
     def encode(self, archs: Architectures) -> tuple[Tensor, Tensor]:
@@ -107,16 +110,30 @@ class GraphVAE(GraphModel, ABC):
 
     @property
     def predicts(self) -> bool:
-        """Whether the model has a regression head, so that `predict` works."""
-        return False
+        """Whether the model has a regression head (`accuracy`), so that `predict` works."""
+        return getattr(self, "accuracy", None) is not None
 
     def predict(self, archs: Architectures) -> Tensor:
         """The regression head's value of every architecture, float [B].
 
         Raises:
-            RuntimeError: the model has none.
+            RuntimeError: the model was made without `accuracy_head=True`, or cannot have one.
         """
-        raise RuntimeError(f"this {type(self).__name__} has no regression head")
+        head = getattr(self, "accuracy", None)
+        if head is None:
+            raise RuntimeError(f"this {type(self).__name__} has no accuracy head: create it with accuracy_head=True")
+        return cast(Tensor, head(self.encode(archs)[0]))
+
+    def add_accuracy(self, losses: dict[str, Tensor], mu: Tensor, y: Tensor | None, share: float) -> dict[str, Tensor]:
+        """`losses` with the squared error of the head where there are one and targets [B], NaN among them left out.
+
+        It gets `share` of the total, what was the total the rest.
+        """
+        head = getattr(self, "accuracy", None)
+        if y is not None and head is not None:
+            losses["accuracy"] = masked_mse(head(mu), y.to(mu))
+            losses["total"] = (1 - share) * losses["total"] + share * losses["accuracy"]
+        return losses
 
     def forward(self, archs: Architectures) -> Tensor:
         """The code of an architecture: its posterior mean, float [B, Z]."""

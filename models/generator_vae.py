@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, cast
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from graphnas.models.base import GraphVAE, ModelConfig, check_codes, kl_divergence
-from graphnas.models.layers.heads import HalvingMLP, masked_mse
+from graphnas.models.layers.heads import HalvingMLP
 from graphnas.models.layers.latent import draw_code
 from graphnas.models.layers.node_generator import NodeGenerator, StepLoss
 from graphnas.models.layers.propagation import Propagation
@@ -108,25 +108,7 @@ class GeneratorVAE(GraphVAE):
         kl = kl_divergence(mu, logvar).mean()
         weight = self.settings.kl_weight * (len(archs) if self.settings.faithful else 1)
         losses = {"total": reconstruction + weight * kl, "reconstruction": reconstruction, "kl": kl}
-        if self.accuracy is not None and y is not None:
-            losses["accuracy"] = masked_mse(self.accuracy(mu), y.to(mu))
-            share = self.settings.accuracy_weight
-            losses["total"] = (1 - share) * losses["total"] + share * losses["accuracy"]
-        return losses
-
-    @property
-    def predicts(self) -> bool:
-        return self.accuracy is not None
-
-    def predict(self, archs: Architectures) -> Tensor:
-        """Output of the accuracy head on the posterior mean, float [B].
-
-        Raises:
-            RuntimeError: the model was made without `accuracy_head=True`.
-        """
-        if self.accuracy is None:
-            raise RuntimeError(f"this {type(self).__name__} has no accuracy head: create it with accuracy_head=True")
-        return cast(Tensor, self.accuracy(self.encode(archs)[0]))
+        return self.add_accuracy(losses, mu, y, self.settings.accuracy_weight)
 
     def log_prob(self, archs: Architectures, z: Tensor) -> Tensor:
         z = check_codes(z, self.latent_dim).to(self.device)

@@ -6,11 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, one_hot
 
-from graphnas.models.latent_vae import LatentVAE, Reconstruction
+from graphnas.models.latent_vae import Reconstruction
 from graphnas.models.layers.rollout import Canvas, Draws, distinct, draw_types
 from graphnas.models.layers.rows import (
     Layout,
-    RowEncoder,
     RowTargets,
     draw_edge,
     head,
@@ -18,7 +17,7 @@ from graphnas.models.layers.rows import (
     scan,
     tie_up,
 )
-from graphnas.models.svae import RowConfig
+from graphnas.models.svae import RowVAE
 from graphnas.models.zoo import register_model
 from graphnas.spaces import Architectures, SearchSpace
 
@@ -114,7 +113,7 @@ class RecurrentDecoder(nn.Module):
 
 
 @register_model("graphrnn")
-class GraphRNN(LatentVAE):
+class GraphRNN(RowVAE):
     """GraphRNN in a VAE: S-VAE's encoder, and a decoder that writes a graph row by row and each row bit by bit.
 
     Rows x_v = [one-hot type T ; bits of N - 1 possible sources] and the encoder are those of :class:`SVAE`. With B
@@ -144,20 +143,4 @@ class GraphRNN(LatentVAE):
     torch.Size([3, 4])
     """
 
-    config_class = RowConfig
-
-    def __init__(self, config: RowConfig, space: SearchSpace | str) -> None:
-        super().__init__(config, space)
-        shape = (self.space.num_ops, self.space.max_nodes, config.latent_dim, config.hidden_dim)
-        self.encoder = RowEncoder(*shape, bidirectional=config.bidirectional, padded=config.faithful)
-        self.decoder = RecurrentDecoder(*shape, faithful=config.faithful)
-
-    def encode_prepared(self, archs: Architectures) -> tuple[Tensor, Tensor]:
-        mu, logvar = self.encoder(archs)
-        return mu, logvar
-
-    def reconstruct(self, archs: Architectures, z: Tensor) -> Reconstruction:
-        return self.decoder.reconstruct(archs, z)
-
-    def roll_out(self, z: Tensor, draws: Draws) -> Architectures:
-        return self.decoder.roll_out(z, draws, self.space)
+    decoder_class = RecurrentDecoder

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
 
 from graphnas.models.base import GraphVAE, ModelConfig, check_codes, kl_divergence
-from graphnas.models.layers.heads import masked_mse
 from graphnas.models.layers.latent import TanhHead, draw_code
 from graphnas.models.layers.rollout import Draws, forward_draws
 from graphnas.spaces import Architectures, SearchSpace
@@ -90,11 +89,7 @@ class LatentVAE(GraphVAE):
         reconstruction = self.reconstruct(archs, z).loss.mean()
         kl = kl_divergence(mu, logvar).mean()
         losses = {"total": reconstruction + settings.kl_weight * kl, "reconstruction": reconstruction, "kl": kl}
-        if self.accuracy is not None and y is not None:
-            losses["accuracy"] = masked_mse(self.accuracy(mu), y.to(mu))
-            share = settings.accuracy_weight
-            losses["total"] = (1 - share) * losses["total"] + share * losses["accuracy"]
-        return losses
+        return self.add_accuracy(losses, mu, y, settings.accuracy_weight)
 
     def log_prob(self, archs: Architectures, z: Tensor) -> Tensor:
         return -self.reconstruct(self.prepare(archs), check_codes(z, self.latent_dim).to(self.device)).nll
@@ -107,17 +102,3 @@ class LatentVAE(GraphVAE):
         if len(z) * repeats == 0:
             return Architectures.empty(self.space.max_nodes)
         return self.roll_out(z, forward_draws(z, self.space, sample, generator, mask, repeats))
-
-    @property
-    def predicts(self) -> bool:
-        return self.accuracy is not None
-
-    def predict(self, archs: Architectures) -> Tensor:
-        """Output of the accuracy head on the posterior mean, float [B].
-
-        Raises:
-            RuntimeError: the model was made without `accuracy_head=True`.
-        """
-        if self.accuracy is None:
-            raise RuntimeError(f"this {type(self).__name__} has no accuracy head: create it with accuracy_head=True")
-        return cast(Tensor, self.accuracy(self.encode(archs)[0]))

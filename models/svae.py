@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -23,8 +25,34 @@ class RowConfig(LatentConfig):
     """The released code's behaviour where it differs, see the model."""
 
 
+class RowVAE(LatentVAE):
+    """A VAE that reads a graph row by row; subclasses say how it is written."""
+
+    config_class = RowConfig
+    decoder_class: ClassVar[Callable[..., Any]]
+    """Made from T, N, Z, H and `faithful`; has `reconstruct` and `roll_out` of :class:`SequenceDecoder`."""
+
+    def __init__(self, config: RowConfig, space: SearchSpace | str) -> None:
+        super().__init__(config, space)
+        shape = (self.space.num_ops, self.space.max_nodes, config.latent_dim, config.hidden_dim)
+        self.encoder = RowEncoder(*shape, bidirectional=config.bidirectional, padded=config.faithful)
+        self.decoder: Any = self.decoder_class(*shape, faithful=config.faithful)
+
+    def encode_prepared(self, archs: Architectures) -> tuple[Tensor, Tensor]:
+        mu, logvar = self.encoder(archs)
+        return mu, logvar
+
+    def reconstruct(self, archs: Architectures, z: Tensor) -> Reconstruction:
+        losses: Reconstruction = self.decoder.reconstruct(archs, z)
+        return losses
+
+    def roll_out(self, z: Tensor, draws: Draws) -> Architectures:
+        graphs: Architectures = self.decoder.roll_out(z, draws, self.space)
+        return graphs
+
+
 @register_model("svae")
-class SVAE(LatentVAE):
+class SVAE(RowVAE):
     """Sequence VAE: a GRU reads a graph's rows into a code, another writes all rows from the code alone.
 
     A graph of up to N vertices is a sequence of rows x_v = [one-hot type T ; bits e_v of N - 1 possible sources], one
@@ -52,20 +80,4 @@ class SVAE(LatentVAE):
     torch.Size([3, 4])
     """
 
-    config_class = RowConfig
-
-    def __init__(self, config: RowConfig, space: SearchSpace | str) -> None:
-        super().__init__(config, space)
-        shape = (self.space.num_ops, self.space.max_nodes, config.latent_dim, config.hidden_dim)
-        self.encoder = RowEncoder(*shape, bidirectional=config.bidirectional, padded=config.faithful)
-        self.decoder = SequenceDecoder(*shape, faithful=config.faithful)
-
-    def encode_prepared(self, archs: Architectures) -> tuple[Tensor, Tensor]:
-        mu, logvar = self.encoder(archs)
-        return mu, logvar
-
-    def reconstruct(self, archs: Architectures, z: Tensor) -> Reconstruction:
-        return self.decoder.reconstruct(archs, z)
-
-    def roll_out(self, z: Tensor, draws: Draws) -> Architectures:
-        return self.decoder.roll_out(z, draws, self.space)
+    decoder_class = SequenceDecoder
