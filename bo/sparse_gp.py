@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -31,14 +32,13 @@ class LegacySparseGP(nn.Module):
 
         log p(y) = sum_n log Z_n + N (phi_c - phi_q) + phi_q - phi_p,    Z_n = int N(y_n | f_n, noise) q_c(f_n) df_n
 
-    with phi the log normaliser of an unnormalised Gaussian. In whitened coordinates u = R v, K = R R^T, the prior is
-    N(0, I), the precision with share t of the factors P_t = I + t A A^T with A = R^T L, its natural mean t b with
-    b = R^T m, and
+    with phi the log normaliser of an unnormalised Gaussian. With t the share of the N factors that is kept (c in the
+    cavity), G = L^T K L, h = L^T K m and C_t = I + t G, the matrix inversion lemma leaves no inverse of K:
 
-        psi_t = phi_t - phi_p = -1/2 log |P_t| + 1/2 t^2 b^T P_t^-1 b,    w_n = R^-1 k(Z, x_n),
-        q_c(f_n) = N(c w_n^T P_c^-1 b,  s - w_n^T w_n + w_n^T P_c^-1 w_n).
+        psi_t = phi_t - phi_p = -1/2 log |C_t| + 1/2 t^2 (m^T K m - t h^T C_t^-1 h),
+        mean of f(x) = k^T t (m - t L C_t^-1 h),    variance = s - k^T (t L C_t^-1 L^T) k,    k = k(Z, x).
 
-    phi_p and |K| cancel: log p(y) = sum_n [log Z_n + psi_c - psi_1 + psi_1 / N], a sum over points, which a batch
+    |K| and phi_p cancel: log p(y) = sum_n [log Z_n + psi_c - psi_1 + psi_1 / N], a sum over points, which a batch
     estimates without bias when multiplied by N / batch. :meth:`energy` is its negative.
 
     Args:
@@ -91,14 +91,13 @@ class LegacySparseGP(nn.Module):
         """Negative approximate log marginal likelihood of the N standardised targets in nats, estimated on `rows`."""
         x, y = (self.codes, self.y) if rows is None else (self.codes[rows], self.y[rows])
         total = len(self.y)
-        root, sites, mean = self._whitened()
-        share = (total - 1) / total
-        cavity, psi_cavity = self._factor(sites, mean, share)
-        psi_full = self._factor(sites, mean, 1.0)[1]
-        center, variance = self._marginals(x, root, cavity, share * mean)
+        prior, cross = self._covariances(x)
+        terms = self._site_terms(prior)
+        cavity, full = _posterior(*terms, (total - 1) / total), _posterior(*terms, 1.0)
+        center, variance = self._marginals(cross, cavity)
         variance = variance + self.log_noise.exp()
         log_z = -0.5 * ((y - center).square() / variance + variance.log() + math.log(2 * math.pi))
-        return -total * (log_z.mean() + psi_cavity - psi_full + psi_full / total)
+        return -total * (log_z.mean() + cavity.psi - full.psi + full.psi / total)
 
     @torch.no_grad()
     def predict(self, x: Tensor, observation_noise: bool = False, batch_size: int = 4096) -> tuple[Tensor, Tensor]:
@@ -106,43 +105,73 @@ class LegacySparseGP(nn.Module):
 
         With `observation_noise` the variance is that of a new observation instead of the function.
         """
-        root, sites, mean = self._whitened()
-        factor, _ = self._factor(sites, mean, 1.0)
-        parts = [self._marginals(part, root, factor, mean) for part in x.detach().cpu().double().split(batch_size)]
+        posterior, parts = None, []
+        for part in x.detach().cpu().double().split(batch_size):
+            prior, cross = self._covariances(part)
+            posterior = posterior or _posterior(*self._site_terms(prior), 1.0)
+            parts.append(self._marginals(cross, posterior))
         center, variance = (torch.cat(column) for column in zip(*parts, strict=True))
         if observation_noise:
             variance = variance + self.log_noise.exp()
         return self.scale.restore(center, variance)
 
-    def _whitened(self) -> tuple[Tensor, Tensor, Tensor]:
-        """R [M, M] lower triangular with R R^T = K, A A^T [M, M] for A = R^T L, and b = R^T m [M]."""
-        jitter = JITTER * self.log_signal.exp() * torch.eye(len(self.inducing), dtype=self.inducing.dtype)
-        root = torch.linalg.cholesky(self._kernel(self.inducing, self.inducing) + jitter)
-        site = root.T @ self.site_factor
-        return root, site @ site.T, root.T @ self.site_mean
-
-    def _factor(self, sites: Tensor, mean: Tensor, share: float) -> tuple[Tensor, Tensor]:
-        """Cholesky factor of P_t [M, M] and psi_t, a scalar, for t = `share`."""
-        eye = torch.eye(len(sites), dtype=sites.dtype)
-        factor = torch.linalg.cholesky(eye + share * sites)
-        solved = torch.linalg.solve_triangular(factor, share * mean[:, None], upper=False)
-        return factor, 0.5 * solved.square().sum() - factor.diagonal().log().sum()
-
-    def _marginals(self, x: Tensor, root: Tensor, factor: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and variance [B] of f(x) under the Gaussian with precision `factor factor^T` and natural mean `mean`."""
-        prior = torch.linalg.solve_triangular(root, self._kernel(self.inducing, x), upper=False)  # w [M, B]
-        posterior = torch.linalg.solve_triangular(factor, prior, upper=False)
-        solved = torch.linalg.solve_triangular(factor, mean[:, None], upper=False)[:, 0]
-        variance = self.log_signal.exp() - prior.square().sum(0) + posterior.square().sum(0)
-        return solved @ posterior, variance.clamp_min(0)
-
-    def _kernel(self, a: Tensor, b: Tensor) -> Tensor:
-        """Covariances without jitter, [A, B]."""
+    def _covariances(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """K [M, M], with jitter, and k(Z, x) [M, B]."""
         scale = (-0.5 * self.log_squared_lengthscale).exp()
-        a, b = a * scale, b * scale
-        # a product instead of differences: [A, B, Z] would not fit, and cdist has no gradient at equal points
-        squares = a.square().sum(1)[:, None] + b.square().sum(1) - 2 * a @ b.T
-        return (self.log_signal - 0.5 * squares.clamp_min(0)).exp()
+        a, b = self.inducing * scale, torch.cat([self.inducing, x]) * scale
+        # one product gives the logarithms: [a, s - |a|^2 / 2, 1] [b, 1, -|b|^2 / 2]^T
+        halves = [-0.5 * part.square().sum(1, keepdim=True) for part in (a, b)]
+        left = torch.cat([a, self.log_signal + halves[0], torch.ones_like(halves[0])], 1)
+        right = torch.cat([b, torch.ones_like(halves[1]), halves[1]], 1)
+        prior, cross = (left @ right.T).exp().split([len(a), len(x)], 1)
+        jitter = JITTER * self.log_signal.exp() * torch.eye(len(a), dtype=a.dtype)
+        return prior + jitter, cross
+
+    def _site_terms(self, prior: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """L, m, G = L^T K L [M, M], h = L^T K m [M] and m^T K m, a scalar, for K = `prior`."""
+        mean = self.site_mean
+        product, image = self.site_factor.T @ prior, prior @ mean
+        return self.site_factor, mean, product @ self.site_factor, product @ mean, mean @ image
+
+    def _marginals(self, cross: Tensor, posterior: _Posterior) -> tuple[Tensor, Tensor]:
+        """Mean and variance [B] of f at points of covariances `cross` [M, B] with the inducing points."""
+        reduction = _QuadraticForms.apply(posterior.shrinkage, cross)
+        return posterior.weights @ cross, (self.log_signal.exp() - reduction).clamp_min(0)
+
+
+class _Posterior(NamedTuple):
+    """The Gaussian ~ p(u) g(u)^(t N) seen from f(x): mean k^T `weights`, variance s - k^T `shrinkage` k."""
+
+    weights: Tensor  # [M]
+    shrinkage: Tensor  # [M, M]
+    psi: Tensor
+
+
+def _posterior(factor: Tensor, mean: Tensor, gram: Tensor, cross: Tensor, square: Tensor, share: float) -> _Posterior:
+    """From L, m, G, h and m^T K m of the site; `share` is t."""
+    root = torch.linalg.cholesky(torch.eye(len(gram), dtype=gram.dtype) + share * gram)  # of C_t
+    # C_t^(-1/2) [L^T, h] in one solve
+    solved = torch.linalg.solve_triangular(root, torch.cat([factor.T, cross[:, None]], 1), upper=False)
+    half, reduced = solved[:, :-1], solved[:, -1]
+    psi = 0.5 * share**2 * (square - share * reduced.square().sum()) - root.diagonal().log().sum()
+    return _Posterior(share * (mean - share * (reduced @ half)), share * (half.T @ half), psi)
+
+
+class _QuadraticForms(torch.autograd.Function):
+    """k^T Q k for every column of k [M, B] and a symmetric Q [M, M]: the backward pass needs one product instead of
+    the two that autograd would make of it, because Q k is there already."""
+
+    @staticmethod
+    def forward(ctx: Any, matrix: Tensor, columns: Tensor) -> Tensor:
+        image = matrix @ columns
+        ctx.save_for_backward(columns, image)
+        return (columns * image).sum(0)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
+        columns, image = ctx.saved_tensors
+        weighted = gradients[0] * columns
+        return weighted @ columns.T, 2 * gradients[0] * image
 
 
 def _median_square_distance(codes: Tensor, seed: int) -> float:

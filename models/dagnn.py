@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from graphnas.models.dvae import AsyncVAE
-from graphnas.models.latent_vae import LatentConfig
+from graphnas.models.dvae import AsyncConfig, AsyncVAE
 from graphnas.models.layers.aggregate import Aggregator, Attention, GatedMessages, Pool
-from graphnas.models.layers.async_decoder import AsyncDecoder, DecoderShape
+from graphnas.models.layers.async_decoder import AsyncDecoder
 from graphnas.models.layers.async_encoder import AsyncEncoder
 from graphnas.models.layers.latent import LatentHeads
 from graphnas.models.zoo import register_model
@@ -16,7 +15,7 @@ from graphnas.spaces import SearchSpace
 
 
 @dataclass(frozen=True)
-class DAGNNConfig(LatentConfig):
+class DAGNNConfig(AsyncConfig):
     """Hyper-parameters of DAGNN; the defaults are the published ones for neural architectures."""
 
     layers: int = 2
@@ -25,9 +24,6 @@ class DAGNNConfig(LatentConfig):
     """Encode along the edges and against them."""
     vertex_ids: bool = True
     """Attention scores (and gates) know the index of the sender."""
-    decoder_ids: bool = False
-    """The decoder's heads know the indices of the vertices. Published ones do not, and vertices of equal type and equal
-    predecessors have equal states: the cells of NAS-Bench-201 cannot be decoded from any code then."""
     aggregator: Literal["attention", "gated", "sum", "max"] = "attention"
     """How a vertex gathers its predecessors' states."""
 
@@ -80,5 +76,4 @@ class DAGNN(AsyncVAE):
         num_types, layers = self.space.num_ops, config.layers
         self.encoder = AsyncEncoder(num_types, hidden_dim, layers, config.bidirectional, "ends", aggregator)
         self.heads = LatentHeads(hidden_dim, config.latent_dim)
-        shape = DecoderShape(num_types, config.latent_dim, hidden_dim, layers, 4 * hidden_dim)
-        self.decoder = AsyncDecoder(shape._replace(num_ids=self.space.max_nodes if config.decoder_ids else 0))
+        self.decoder = AsyncDecoder(self.decoder_shape(layers))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from graphnas.models.latent_vae import LatentConfig, LatentVAE, Reconstruction
 from graphnas.models.layers.aggregate import Aggregator, GatedMessages
-from graphnas.models.layers.async_decoder import AsyncDecoder, DecoderShape
+from graphnas.models.layers.async_decoder import AsyncDecoder, DecoderShape, Readout
 from graphnas.models.layers.async_encoder import AsyncEncoder
 from graphnas.models.layers.async_rollout import AsyncRollout
 from graphnas.models.layers.gru import full
@@ -21,7 +21,19 @@ from graphnas.spaces import Architectures, SearchSpace
 
 
 @dataclass(frozen=True)
-class DVAEConfig(LatentConfig):
+class AsyncConfig(LatentConfig):
+    """Hyper-parameters of every :class:`AsyncVAE`."""
+
+    decoder_ids: bool = False
+    """The decoder's heads know the indices of the vertices. Published ones do not, and vertices of equal type and equal
+    predecessors have equal states: the cells of NAS-Bench-201 cannot be decoded from any code then."""
+    decoder_start: bool = False
+    """The decoder's heads see the state of the first vertex, which the code enters through. To published ones the code
+    has to come along a chain of vertices, and the types of later ones are learned late or never."""
+
+
+@dataclass(frozen=True)
+class DVAEConfig(AsyncConfig):
     """Hyper-parameters of D-VAE; the defaults are the published ones for neural architectures."""
 
     bidirectional: bool = True
@@ -31,9 +43,6 @@ class DVAEConfig(LatentConfig):
     bayesian_network: bool = False
     """Aggregate the predecessors' types instead of their states, read out sums of states and show the edge head the
     start state: a variable depends on its parents, not on theirs."""
-    decoder_ids: bool = False
-    """The decoder's heads know the indices of the vertices. Published ones do not, and vertices of equal type and equal
-    predecessors have equal states: the cells of NAS-Bench-201 cannot be decoded from any code then."""
     faithful: bool = False
     """The released code's behaviour where it differs, see :class:`DVAE`."""
 
@@ -44,6 +53,10 @@ class AsyncVAE(LatentVAE):
     Subclasses set `encoder`, `heads`, `decoder` and `loose_ends`.
     """
 
+    def __init__(self, config: AsyncConfig, space: SearchSpace | str) -> None:
+        super().__init__(config, space)
+        self.async_settings = config
+
     encoder: nn.Module
     heads: LatentHeads
     decoder: AsyncDecoder
@@ -53,6 +66,14 @@ class AsyncVAE(LatentVAE):
     def aggregators(self) -> nn.ModuleList:
         """Aggregators of the decoder."""
         return cast(nn.ModuleList, self.encoder.aggregators)
+
+    def decoder_shape(self, layers: int = 1, readout: Readout = "last") -> DecoderShape:
+        """Sizes of a decoder for the space by the settings."""
+        settings, width = self.async_settings, self.async_settings.hidden_dim
+        return DecoderShape(
+            self.space.num_ops, settings.latent_dim, width, layers, 4 * width, readout,
+            settings.decoder_start, settings.decoder_start, self.space.max_nodes if settings.decoder_ids else 0,
+        )  # fmt: skip
 
     def encode_prepared(self, archs: Architectures) -> tuple[Tensor, Tensor]:
         mu, logvar = self.heads(self.encoder(archs))
@@ -112,10 +133,9 @@ class DVAE(AsyncVAE):
             num_types, hidden_dim, 1, config.bidirectional, "sum" if network else "ends", aggregator
         )
         self.heads = LatentHeads(hidden_dim, config.latent_dim)
-        edge_dim = hidden_dim if network else 4 * hidden_dim
-        shape = DecoderShape(num_types, config.latent_dim, hidden_dim, 1, edge_dim)
-        if config.decoder_ids:
-            shape = shape._replace(num_ids=self.space.max_nodes)
-        self.decoder = AsyncDecoder(shape._replace(readout="sum", sees_start=True) if network else shape)
+        shape = self.decoder_shape()
+        if network:
+            shape = shape._replace(edge_dim=hidden_dim, readout="sum", edges_see_start=True)
+        self.decoder = AsyncDecoder(shape)
         self.loose_ends = config.faithful
         self.unify = nn.Linear(2 * hidden_dim, hidden_dim) if config.faithful else None

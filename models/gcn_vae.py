@@ -7,17 +7,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from graphnas.models.dvae import AsyncVAE
-from graphnas.models.latent_vae import LatentConfig
+from graphnas.models.dvae import AsyncConfig, AsyncVAE
 from graphnas.models.layers.aggregate import GatedMessages
-from graphnas.models.layers.async_decoder import AsyncDecoder, DecoderShape
+from graphnas.models.layers.async_decoder import AsyncDecoder
 from graphnas.models.layers.latent import LatentHeads
 from graphnas.models.zoo import register_model
 from graphnas.spaces import Architectures, SearchSpace
 
 
 @dataclass(frozen=True)
-class GCNVAEConfig(LatentConfig):
+class GCNVAEConfig(AsyncConfig):
     """Hyper-parameters of the GCN VAE; the defaults are the published ones for neural architectures."""
 
     levels: int = 3
@@ -26,8 +25,6 @@ class GCNVAEConfig(LatentConfig):
     """Every level reads the neighbours along the edges and against them; published ones read along only."""
     vertex_ids: bool = False
     """Vertices know their index; published ones do not, and codes of graphs that a GCN confuses agree."""
-    decoder_ids: bool = False
-    """The decoder's heads know the indices of the vertices, see D-VAE."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -106,5 +103,4 @@ class GCNVAE(AsyncVAE):
         num_types, hidden_dim = self.space.num_ops, config.hidden_dim
         self.encoder = GCNEncoder(num_types, self.space.max_nodes, config)
         self.heads = LatentHeads(hidden_dim, config.latent_dim)
-        shape = DecoderShape(num_types, config.latent_dim, hidden_dim, 1, 4 * hidden_dim, readout="sum")
-        self.decoder = AsyncDecoder(shape._replace(num_ids=self.space.max_nodes if config.decoder_ids else 0))
+        self.decoder = AsyncDecoder(self.decoder_shape(readout="sum"))
