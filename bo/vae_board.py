@@ -36,7 +36,7 @@ class BoardSizes:
     """Gaussian processes per autoencoder: its own seeds vary more than theirs."""
     legacy_epochs: int = 100
     """Passes of the sparse GP over the codes."""
-    fit_points: int = 1000
+    fit_points: int = 250
     """Labelled codes that the converged GP's hyper-parameters are fitted on."""
     gp_points: int = 4000
     """Labelled codes that the converged GP conditions on."""

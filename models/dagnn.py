@@ -74,6 +74,8 @@ class DAGNN(AsyncVAE):
             return Pool(largest=config.aggregator == "max")
 
         num_types, layers = self.space.num_ops, config.layers
-        self.encoder = AsyncEncoder(num_types, hidden_dim, layers, config.bidirectional, "ends", aggregator)
+        self.encoder = AsyncEncoder(
+            num_types, hidden_dim, layers, config.bidirectional, "ends", aggregator, config.input_scale
+        )
         self.heads = LatentHeads(hidden_dim, config.latent_dim)
         self.decoder = AsyncDecoder(self.decoder_shape(layers))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -73,6 +73,7 @@ class AsyncVAE(LatentVAE):
         return DecoderShape(
             self.space.num_ops, settings.latent_dim, width, layers, 4 * width, readout,
             settings.decoder_start, settings.decoder_start, self.space.max_nodes if settings.decoder_ids else 0,
+            settings.input_scale,
         )  # fmt: skip
 
     def encode_prepared(self, archs: Architectures) -> tuple[Tensor, Tensor]:
@@ -129,8 +130,9 @@ class DVAE(AsyncVAE):
         def aggregator() -> Aggregator:
             return GatedMessages(num_types if network else hidden_dim, hidden_dim, ids, from_types=network)
 
+        readout: Literal["sum", "ends"] = "sum" if network else "ends"
         self.encoder = AsyncEncoder(
-            num_types, hidden_dim, 1, config.bidirectional, "sum" if network else "ends", aggregator
+            num_types, hidden_dim, 1, config.bidirectional, readout, aggregator, config.input_scale
         )
         self.heads = LatentHeads(hidden_dim, config.latent_dim)
         shape = self.decoder_shape()

@@ -57,7 +57,9 @@ class FastDVAE(LatentVAE):
         def aggregator() -> Aggregator:
             return GatedMessages(hidden_dim, hidden_dim, max_nodes if config.vertex_ids else 0)
 
-        self.encoder = AsyncEncoder(num_types, hidden_dim, 1, config.bidirectional, "ends", aggregator)
+        self.encoder = AsyncEncoder(
+            num_types, hidden_dim, 1, config.bidirectional, "ends", aggregator, config.input_scale
+        )
         self.heads = LatentHeads(hidden_dim, config.latent_dim)
         self.decoder = SequenceDecoder(num_types, max_nodes, config.latent_dim, hidden_dim, config.faithful)
 

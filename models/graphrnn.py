@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, one_hot
 
 from graphnas.models.latent_vae import Reconstruction
+from graphnas.models.layers.gru import one_hot_cell
 from graphnas.models.layers.rollout import Canvas, Draws, distinct, draw_types
 from graphnas.models.layers.rows import (
     Layout,
@@ -17,7 +18,7 @@ from graphnas.models.layers.rows import (
     scan,
     tie_up,
 )
-from graphnas.models.svae import RowVAE
+from graphnas.models.svae import RowConfig, RowShape, RowVAE
 from graphnas.models.zoo import register_model
 from graphnas.spaces import Architectures, SearchSpace
 
@@ -30,16 +31,23 @@ class RecurrentDecoder(nn.Module):
         max_nodes: N.
         latent_dim: Z.
         hidden_dim: H.
+        input_scale: factor on the initial weights of the rows.
         faithful: train on impossible bits and padded rows too, and connect loose ends to the end vertex in generation.
     """
 
     def __init__(
-        self, num_types: int, max_nodes: int, latent_dim: int, hidden_dim: int, faithful: bool = False
+        self,
+        num_types: int,
+        max_nodes: int,
+        latent_dim: int,
+        hidden_dim: int,
+        faithful: bool = False,
+        input_scale: float = 1.0,
     ) -> None:
         super().__init__()
         self.num_types, self.max_nodes, self.faithful = num_types, max_nodes, faithful
         self.start = nn.Linear(latent_dim, hidden_dim)
-        self.gru = nn.GRUCell(num_types + max_nodes - 1, hidden_dim)
+        self.gru = one_hot_cell(num_types + max_nodes - 1, hidden_dim, input_scale)
         self.edge_gru = nn.GRUCell(1, hidden_dim)
         self.types, self.edges = head(hidden_dim, num_types), head(hidden_dim, 1)
 
@@ -143,4 +151,5 @@ class GraphRNN(RowVAE):
     torch.Size([3, 4])
     """
 
-    decoder_class = RecurrentDecoder
+    def make_decoder(self, config: RowConfig, shape: RowShape) -> nn.Module:
+        return RecurrentDecoder(*shape, config.faithful, config.input_scale)

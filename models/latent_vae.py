@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -27,6 +28,9 @@ class LatentConfig(ModelConfig):
     """Weight of the KL term of one graph against its reconstruction loss."""
     noise_scale: float = 0.01
     """Factor on the posterior's standard deviation when a code is drawn in training; 1 makes a calibrated VAE."""
+    input_scale: float = 1.0
+    """Factor on the initial weights of one-hot inputs of recurrent cells. PyTorch's 1/sqrt(H) is meant for H inputs; a
+    single one of that size hardly shows among H states, and types are learned thousands of steps after the edges."""
     accuracy_head: bool = False
     """Adds a regressor on the posterior mean."""
     accuracy_weight: float = 0.9
@@ -36,6 +40,8 @@ class LatentConfig(ModelConfig):
         for name in ("latent_dim", "hidden_dim"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1 (got {getattr(self, name)})")
+        if not 0 < self.input_scale < math.inf:
+            raise ValueError(f"input_scale must be positive (got {self.input_scale})")
         if not 0 <= self.accuracy_weight <= 1:
             raise ValueError(f"accuracy_weight must lie between 0 and 1 (got {self.accuracy_weight})")
 

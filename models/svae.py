@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, NamedTuple
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from graphnas.models.latent_vae import LatentConfig, LatentVAE, Reconstruction
 from graphnas.models.layers.rollout import Draws
 from graphnas.models.layers.rows import RowEncoder, SequenceDecoder
 from graphnas.models.zoo import register_model
 from graphnas.spaces import Architectures, SearchSpace
+
+
+class RowShape(NamedTuple):
+    """Sizes T, N, Z and H of a row-wise encoder or decoder."""
+
+    num_types: int
+    max_nodes: int
+    latent_dim: int
+    hidden_dim: int
 
 
 @dataclass(frozen=True)
@@ -29,14 +38,16 @@ class RowVAE(LatentVAE):
     """A VAE that reads a graph row by row; subclasses say how it is written."""
 
     config_class = RowConfig
-    decoder_class: ClassVar[Callable[..., Any]]
-    """Made from T, N, Z, H and `faithful`; has `reconstruct` and `roll_out` of :class:`SequenceDecoder`."""
 
     def __init__(self, config: RowConfig, space: SearchSpace | str) -> None:
         super().__init__(config, space)
-        shape = (self.space.num_ops, self.space.max_nodes, config.latent_dim, config.hidden_dim)
-        self.encoder = RowEncoder(*shape, bidirectional=config.bidirectional, padded=config.faithful)
-        self.decoder: Any = self.decoder_class(*shape, faithful=config.faithful)
+        shape = RowShape(self.space.num_ops, self.space.max_nodes, config.latent_dim, config.hidden_dim)
+        self.encoder = RowEncoder(*shape, config.bidirectional, config.faithful, config.input_scale)
+        self.decoder: Any = self.make_decoder(config, shape)
+
+    @abstractmethod
+    def make_decoder(self, config: RowConfig, shape: RowShape) -> nn.Module:
+        """A module with `reconstruct` and `roll_out` of :class:`SequenceDecoder`."""
 
     def encode_prepared(self, archs: Architectures) -> tuple[Tensor, Tensor]:
         mu, logvar = self.encoder(archs)
@@ -80,4 +91,5 @@ class SVAE(RowVAE):
     torch.Size([3, 4])
     """
 
-    decoder_class = SequenceDecoder
+    def make_decoder(self, config: RowConfig, shape: RowShape) -> nn.Module:
+        return SequenceDecoder(*shape, config.faithful)

@@ -23,7 +23,7 @@ Readout = Literal["last", "sum"]
 
 class DecoderShape(NamedTuple):
     """Sizes of the decoder: T, Z, H, L, width F of the edge head, what the next type is read from, which heads see the
-    start state too, and how many vertex indices the heads know (0: none)."""
+    start state too, how many vertex indices the heads know (0: none), the factor on the initial weights of types."""
 
     num_types: int
     latent_dim: int
@@ -34,6 +34,7 @@ class DecoderShape(NamedTuple):
     edges_see_start: bool = False
     types_see_start: bool = False
     num_ids: int = 0
+    input_scale: float = 1.0
 
 
 class StartShares(NamedTuple):
@@ -71,7 +72,7 @@ class AsyncDecoder(nn.Module):
         self.shape = shape
         width = shape.layers * shape.hidden_dim
         self.start = nn.Linear(shape.latent_dim, shape.hidden_dim)
-        self.cells = make_cells(shape.num_types, shape.hidden_dim, shape.layers)
+        self.cells = make_cells(shape.num_types, shape.hidden_dim, shape.layers, shape.input_scale)
         self.type_hidden = nn.Linear((1 + shape.types_see_start) * width, 2 * shape.hidden_dim)
         self.type_out = nn.Linear(2 * shape.hidden_dim, shape.num_types)
         self.edge_hidden = nn.Linear((2 + shape.edges_see_start) * width, shape.edge_dim)

@@ -26,6 +26,7 @@ class AsyncEncoder(nn.Module):
         bidirectional: add the stream against the edges.
         readout: what the graph state is.
         aggregator: makes the aggregator of one layer.
+        input_scale: factor on the initial weights of the types.
     """
 
     def __init__(
@@ -36,12 +37,13 @@ class AsyncEncoder(nn.Module):
         bidirectional: bool,
         readout: Literal["ends", "sum"],
         aggregator: Callable[[], Aggregator],
+        input_scale: float = 1.0,
     ) -> None:
         super().__init__()
         self.num_types, self.readout = num_types, readout
-        self.cells = make_cells(num_types, hidden_dim, layers)
+        self.cells = make_cells(num_types, hidden_dim, layers, input_scale)
         self.aggregators = nn.ModuleList(aggregator() for _ in range(layers))
-        self.back_cells = make_cells(num_types, hidden_dim, layers) if bidirectional else None
+        self.back_cells = make_cells(num_types, hidden_dim, layers, input_scale) if bidirectional else None
         self.back_aggregators = nn.ModuleList(aggregator() for _ in range(layers)) if bidirectional else None
         width = layers * hidden_dim * (1 + bidirectional)
         self.merge = nn.Linear(width, hidden_dim) if width > hidden_dim else nn.Identity()

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from graphnas.models.layers.aggregate import Aggregator, Folded, Message, stack, with_one
-from graphnas.models.layers.gru import GRUUpdate
+from graphnas.models.layers.gru import GRUUpdate, one_hot_cell
 from graphnas.spaces import Architectures
 
 
@@ -79,9 +79,10 @@ def fold_stack(cells: nn.ModuleList, aggregators: nn.ModuleList) -> FoldedStack:
     return FoldedStack([fold_cell(cell) for cell in gru], [part.fold() for part in gather], gru[0].hidden_size)
 
 
-def make_cells(num_types: int, hidden_dim: int, layers: int) -> nn.ModuleList:
-    """GRU cells of a stack: T -> H, then H -> H."""
-    return nn.ModuleList(nn.GRUCell(hidden_dim if layer else num_types, hidden_dim) for layer in range(layers))
+def make_cells(num_types: int, hidden_dim: int, layers: int, input_scale: float = 1.0) -> nn.ModuleList:
+    """GRU cells of a stack: T -> H, whose initial input weights are `input_scale` times PyTorch's, then H -> H."""
+    first = one_hot_cell(num_types, hidden_dim, input_scale)
+    return nn.ModuleList([first, *(nn.GRUCell(hidden_dim, hidden_dim) for _ in range(layers - 1))])
 
 
 def one_hot_types(archs: Architectures, num_types: int, like: Tensor) -> Tensor:

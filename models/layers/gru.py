@@ -215,3 +215,11 @@ def _update(features: Tensor, state: Tensor, wiring: Wiring, weights: FoldedGRU)
             x.flatten(0, 1), features.flatten(0, 1), state, inputs, hidden, bias, wiring.receivers.start * rows
         )
     return new.view(size, rows, -1)
+
+
+def one_hot_cell(num_inputs: int, hidden_dim: int, scale: float = 1.0) -> nn.GRUCell:
+    """A GRU cell for inputs of which few are not zero, whose weights start `scale` times larger than PyTorch's."""
+    cell = nn.GRUCell(num_inputs, hidden_dim)
+    with torch.no_grad():
+        cell.weight_ih.mul_(scale)
+    return cell

@@ -17,7 +17,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy,
 
 from graphnas.errors import SpaceMismatch
 from graphnas.models.latent_vae import Reconstruction
-from graphnas.models.layers.gru import full
+from graphnas.models.layers.gru import full, one_hot_cell
 from graphnas.models.layers.latent import LatentHeads
 from graphnas.models.layers.rollout import Canvas, Draws, draw_edges, draw_types
 from graphnas.spaces import INPUT, OUTPUT, Architectures, SearchSpace
@@ -176,6 +176,7 @@ class RowEncoder(nn.Module):
 
     If `bidirectional`, a second GRU reads the rows from the last to the first and Linear(2H -> H) joins both last
     states. If `padded`, short graphs are read up to N - 1 rows, of which the surplus ones look like start vertices.
+    `input_scale` multiplies the initial weights of the rows.
     """
 
     def __init__(
@@ -186,11 +187,13 @@ class RowEncoder(nn.Module):
         hidden_dim: int,
         bidirectional: bool = False,
         padded: bool = False,
+        input_scale: float = 1.0,
     ) -> None:
         super().__init__()
         self.num_types, self.max_nodes, self.padded = num_types, max_nodes, padded
-        self.gru = nn.GRUCell(num_types + max_nodes - 1, hidden_dim)
-        self.reverse = nn.GRUCell(num_types + max_nodes - 1, hidden_dim) if bidirectional else None
+        width = num_types + max_nodes - 1
+        self.gru = one_hot_cell(width, hidden_dim, input_scale)
+        self.reverse = one_hot_cell(width, hidden_dim, input_scale) if bidirectional else None
         self.join = nn.Linear(2 * hidden_dim, hidden_dim) if bidirectional else None
         self.heads = LatentHeads(hidden_dim, latent_dim)
 
