@@ -25,6 +25,7 @@ class Column(NamedTuple):
 COLUMNS = (
     Column("exact", "arg-max exact %", 100),
     Column("exact_unmasked", "without masks %", 100),
+    Column("exact_labelled", "labelled graphs, arg-max exact %", 100),
     Column("reconstruction", "10x10 draws %", 100),
     Column("nll", "NLL, nats", digits=3),
     Column("validity_masked", "valid, masked %", 100),

@@ -45,19 +45,25 @@ def run(command: str, arguments: Sequence[str]) -> None:
         "--labels", nargs="*", default=[], help="SPACE=TABLE_OR_FILE or SPACE=FILE:METRIC for any space"
     )
     parser.add_argument("--num_graphs", nargs="*", default=[], help="SPACE=COUNT, a subset to train and test on")
+    parser.add_argument(
+        "--max_labels", nargs="*", default=[], help="SPACE=COUNT, labelled training codes (5,000 if not given)"
+    )
     parser.add_argument("--jobs", type=int, default=1, help="entries at the same time, one thread each")
     parser.add_argument("--quick", action="store_true", help="60 steps, small sizes: minutes for the whole zoo")
     parser.add_argument("--report", action="store_true", help="write the report of what is finished, train nothing")
     parser.add_argument("--out", type=str, default="runs/leaderboard", help="folder of runs, results and report")
     options = parse(parser, arguments)
     check_range(options, 1, "seeds", "jobs")
-    folder, sizes = Path(options.out), QUICK_SIZES if options.quick else BoardSizes()
-    configs, labels = plan(options), read_labels(options)
+    folder, configs, labels, sizes = Path(options.out), plan(options), read_labels(options), read_sizes(options)
     if not options.report:
         for space in dict.fromkeys(config.data.space for config in configs):
             first = next(config for config in configs if config.data.space == space)
-            raw_rows(first, folder, labels.get(space, Labels()), sizes)
-        work = (delayed(entry)(config, folder, labels.get(config.data.space, Labels()), sizes) for config in configs)
+            raw_rows(first, folder, labels.get(space, Labels()), sizes[space])
+        spaces = [config.data.space for config in configs]
+        work = (
+            delayed(entry)(config, folder, labels.get(space, Labels()), sizes[space])
+            for config, space in zip(configs, spaces, strict=True)
+        )
         failures = [failure for failure in Parallel(n_jobs=options.jobs)(work) if failure]
         for failure in failures:
             stderr(failure)
@@ -87,7 +93,7 @@ def plan(options: Namespace) -> list[VAEConfig]:
     names = [name for pattern in options.models for name in list_models(pattern, kind="vae")]
     if not names:
         raise UsageError(f"no VAE is called {' or '.join(options.models)}: see `graphnas models list`")
-    counts = {get_space(space).name: whole_number(count) for space, count in map(assignment, options.num_graphs)}
+    counts = read_counts(options.num_graphs)
     found = []
     for seed in range(options.seeds):
         for space in map(get_space, options.spaces):
@@ -99,6 +105,19 @@ def plan(options: Namespace) -> list[VAEConfig]:
                 count = counts.get(space.name, 2000 if options.quick else config.data.num_graphs)
                 found.append(replace(config, fit=fit, data=replace(config.data, num_graphs=count)))
     return found
+
+
+def read_sizes(options: Namespace) -> dict[str, BoardSizes]:
+    """How much is measured on every space."""
+    sizes = QUICK_SIZES if options.quick else BoardSizes()
+    counts = read_counts(options.max_labels)
+    names = [get_space(space).name for space in options.spaces]
+    return {name: replace(sizes, max_labels=counts.get(name, sizes.max_labels)) for name in names}
+
+
+def read_counts(texts: Sequence[str]) -> dict[str, int]:
+    """SPACE=COUNT by the space's name."""
+    return {get_space(space).name: whole_number(count) for space, count in map(assignment, texts)}
 
 
 def read_labels(options: Namespace) -> dict[str, Labels]:

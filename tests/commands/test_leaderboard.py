@@ -13,6 +13,8 @@ from graphnas.bo.board_report import COLUMNS, as_csv, cell, markdown, summarise
 from graphnas.bo.vae_board import read_results
 from graphnas.cli import main
 from graphnas.errors import GraphnasError
+from graphnas.spaces import get_space
+from graphnas.testing import seeded
 
 WORDS = ["leaderboard", "vae", "--models", "arch2vec", "--spaces", "nb201", "--seeds", "1", "--quick"]
 
@@ -27,11 +29,23 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_everything_is_measured(board: Path) -> None:
     entry = json.loads((board / "results" / "arch2vec_nb201_0.json").read_text())
     assert entry["steps"] == 60 and entry["cpu_minutes"] > 0 and entry["parameters"] > 10_000
-    assert {column.key for column in COLUMNS} <= set(entry["values"])
+    assert {column.key for column in COLUMNS} - set(entry["values"]) == {"exact_labelled"}
     assert entry["values"]["validity_masked"] == 1.0
     raw = json.loads((board / "results" / "raw_nb201.json").read_text())
     assert [row["features"] for row in raw["rows"]] == ["mean", "ridge", "ridge + pairs", "gradient boosting"]
     assert raw["test"] < raw["train"] <= 500
+
+
+def test_labels_of_other_graphs_than_the_run_s(tmp_path: Path) -> None:
+    """An ENAS file's rows are split on their own, limited by --max_labels, and reconstructed too."""
+    space, rows = get_space("enas6"), tmp_path / "enas.txt"
+    graphs = space.sample(100, seeded(0))
+    rows.write_text("".join(f"{text}, {0.7 + row / 1000}\n" for row, text in enumerate(space.format(graphs))))
+    words = ["--spaces", "enas6", "--labels", f"enas6={rows}", "--max_labels", "enas6=50", "--num_graphs", "enas6=300"]
+    assert main([*WORDS, *words, "--out", str(tmp_path)]) == 0
+    entries, (raw,) = read_results(tmp_path)
+    assert 0 <= entries[0]["values"]["exact_labelled"] <= 1 and entries[0]["values"]["legacy_rmse"] > 0
+    assert raw["train"] == 50 and 0 < raw["test"] < 20
 
 
 def test_report_is_written_in_three_forms(board: Path) -> None:
@@ -73,6 +87,7 @@ def test_a_run_that_was_cut_off_goes_on(board: Path) -> None:
         (["--labels", "nb201"], "expected SPACE=VALUE"),
         (["--seeds", "0"], "seeds must be at least 1"),
         (["--num_graphs", "nb201=many"], "whole number"),
+        (["--max_labels", "nb201=0"], "whole number"),
     ],
 )
 def test_bad_input_is_one_line(
