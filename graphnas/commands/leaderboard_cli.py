@@ -46,6 +46,9 @@ def run(command: str, arguments: Sequence[str]) -> None:
     )
     parser.add_argument("--num_graphs", nargs="*", default=[], help="SPACE=COUNT, a subset to train and test on")
     parser.add_argument(
+        "--max_steps", nargs="*", default=[], help="SPACE=COUNT, training steps instead of the recipes'"
+    )
+    parser.add_argument(
         "--max_labels", nargs="*", default=[], help="SPACE=COUNT, labelled training codes (5,000 if not given)"
     )
     parser.add_argument("--jobs", type=int, default=1, help="entries at the same time, one thread each")
@@ -93,13 +96,14 @@ def plan(options: Namespace) -> list[VAEConfig]:
     names = [name for pattern in options.models for name in list_models(pattern, kind="vae")]
     if not names:
         raise UsageError(f"no VAE is called {' or '.join(options.models)}: see `graphnas models list`")
-    counts = read_counts(options.num_graphs)
+    counts, steps = read_counts(options.num_graphs), read_counts(options.max_steps)
     found = []
     for seed in range(options.seeds):
         for space in map(get_space, options.spaces):
             for name in dict.fromkeys(names):
                 config = to_config(read_options([f"--recipe={name}_{space.name}"]))
-                fit = replace(config.fit, seed=seed, device="cpu")
+                max_steps = steps.get(space.name, config.fit.max_steps)
+                fit = replace(config.fit, seed=seed, device="cpu", max_steps=max_steps)
                 if options.quick:
                     fit = replace(fit, max_steps=QUICK_STEPS, validate_every=QUICK_STEPS // 2, warmup_steps=5)
                 count = counts.get(space.name, 2000 if options.quick else config.data.num_graphs)

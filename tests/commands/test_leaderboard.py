@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonargparse import Namespace
 
 from graphnas.bo.board_report import COLUMNS, as_csv, cell, markdown, summarise
 from graphnas.bo.vae_board import read_results
 from graphnas.cli import main
+from graphnas.commands.leaderboard_cli import plan
+from graphnas.commands.train_cli import read_options, to_config
 from graphnas.errors import GraphnasError
 from graphnas.spaces import get_space
 from graphnas.testing import seeded
@@ -96,6 +99,17 @@ def test_bad_input_is_one_line(
     assert main(["leaderboard", "vae", "--quick", *words, "--out", str(tmp_path)]) == 2
     error = capsys.readouterr().err.strip()
     assert message in error and len(error.splitlines()) == 1
+
+
+def test_plan_takes_counts_by_space() -> None:
+    """Seeds outermost; a space without a count keeps its recipe's."""
+    options = Namespace(
+        models=["arch2vec"], spaces=["nb201", "enas6"], seeds=2, quick=False,
+        num_graphs=["nb201=500"], max_steps=["enas6=70"],
+    )  # fmt: skip
+    plans = [(one.fit.seed, one.data.space, one.data.num_graphs, one.fit.max_steps) for one in plan(options)]
+    steps = to_config(read_options(["--recipe=arch2vec_nb201"])).fit.max_steps
+    assert plans == [row for seed in (0, 1) for row in [(seed, "nb201", 500, steps), (seed, "enas6", None, 70)]]
 
 
 def test_nothing_to_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
