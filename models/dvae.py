@@ -27,9 +27,6 @@ class AsyncConfig(LatentConfig):
     decoder_ids: bool = False
     """The decoder's heads know the indices of the vertices. Published ones do not, and vertices of equal type and equal
     predecessors have equal states: the cells of NAS-Bench-201 cannot be decoded from any code then."""
-    decoder_start: bool = False
-    """The decoder's heads see the state of the first vertex, which the code enters through. To published ones the code
-    has to come along a chain of vertices, and the types of later ones are learned late or never."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +67,9 @@ class AsyncVAE(LatentVAE):
     def decoder_shape(self, layers: int = 1, readout: Readout = "last") -> DecoderShape:
         """Sizes of a decoder for the space by the settings."""
         settings, width = self.async_settings, self.async_settings.hidden_dim
-        return DecoderShape(
-            self.space.num_ops, settings.latent_dim, width, layers, 4 * width, readout,
-            settings.decoder_start, settings.decoder_start, self.space.max_nodes if settings.decoder_ids else 0,
-            settings.input_scale,
-        )  # fmt: skip
+        num_ids = self.space.max_nodes if settings.decoder_ids else 0
+        sizes = (self.space.num_ops, settings.latent_dim, width, layers, 4 * width)
+        return DecoderShape(*sizes, readout, num_ids=num_ids, input_scale=settings.input_scale)
 
     def encode_prepared(self, archs: Architectures) -> tuple[Tensor, Tensor]:
         mu, logvar = self.heads(self.encoder(archs))
@@ -137,7 +132,7 @@ class DVAE(AsyncVAE):
         self.heads = LatentHeads(hidden_dim, config.latent_dim)
         shape = self.decoder_shape()
         if network:
-            shape = shape._replace(edge_dim=hidden_dim, readout="sum", edges_see_start=True)
+            shape = shape._replace(edge_dim=hidden_dim, readout="sum", sees_start=True)
         self.decoder = AsyncDecoder(shape)
         self.loose_ends = config.faithful
         self.unify = nn.Linear(2 * hidden_dim, hidden_dim) if config.faithful else None

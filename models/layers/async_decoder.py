@@ -22,8 +22,9 @@ Readout = Literal["last", "sum"]
 
 
 class DecoderShape(NamedTuple):
-    """Sizes of the decoder: T, Z, H, L, width F of the edge head, what the next type is read from, which heads see the
-    start state too, how many vertex indices the heads know (0: none), the factor on the initial weights of types."""
+    """Sizes of the decoder: T, Z, H, L, width F of the edge head, what the next type is read from, whether the edge
+    head sees the start state too, how many vertex indices the heads know (0: none), and the factor on the initial
+    weights of types."""
 
     num_types: int
     latent_dim: int
@@ -31,21 +32,9 @@ class DecoderShape(NamedTuple):
     layers: int
     edge_dim: int
     readout: Readout = "last"
-    edges_see_start: bool = False
-    types_see_start: bool = False
+    sees_start: bool = False
     num_ids: int = 0
     input_scale: float = 1.0
-
-
-class StartShares(NamedTuple):
-    """What the start state adds to the first layer of the heads that see it: type [R, 2H], edge [R, F]."""
-
-    type: Tensor | None
-    edge: Tensor | None
-
-    def pick(self, rows: Tensor | slice) -> StartShares:
-        """The shares of some rows."""
-        return StartShares(*(None if share is None else share[rows] for share in self))
 
 
 class Prefixes(NamedTuple):
@@ -73,9 +62,9 @@ class AsyncDecoder(nn.Module):
         width = shape.layers * shape.hidden_dim
         self.start = nn.Linear(shape.latent_dim, shape.hidden_dim)
         self.cells = make_cells(shape.num_types, shape.hidden_dim, shape.layers, shape.input_scale)
-        self.type_hidden = nn.Linear((1 + shape.types_see_start) * width, 2 * shape.hidden_dim)
+        self.type_hidden = nn.Linear(width, 2 * shape.hidden_dim)
         self.type_out = nn.Linear(2 * shape.hidden_dim, shape.num_types)
-        self.edge_hidden = nn.Linear((2 + shape.edges_see_start) * width, shape.edge_dim)
+        self.edge_hidden = nn.Linear((2 + shape.sees_start) * width, shape.edge_dim)
         self.edge_out = nn.Linear(shape.edge_dim, 1)
         self.type_ids = nn.Embedding(shape.num_ids, 2 * shape.hidden_dim) if shape.num_ids else None
         self.edge_ids = nn.Embedding(shape.num_ids, 2 * shape.edge_dim) if shape.num_ids else None
@@ -84,19 +73,9 @@ class AsyncDecoder(nn.Module):
         """States of the first vertex, L x [R, H]: the code enters as the hidden state of every layer."""
         return stack.state(one_hot, [torch.tanh(self.start(z))] * self.shape.layers)
 
-    def start_shares(self, start: Tensor) -> StartShares:
-        """What start states [R, LH] add to the heads."""
-        width = start.shape[1]
-        return StartShares(
-            linear(start, self.type_hidden.weight[:, width:]) if self.shape.types_see_start else None,
-            linear(start, self.edge_hidden.weight[:, 2 * width :]) if self.shape.edges_see_start else None,
-        )
-
-    def type_logits(self, graph: Tensor, vertex: Tensor | int, shares: StartShares) -> Tensor:
+    def type_logits(self, graph: Tensor, vertex: Tensor | int) -> Tensor:
         """Logits over types [R, T] of a vertex (or of int64 [R] ones) from the graph state before it, [R, LH]."""
-        hidden = linear(graph, self.type_hidden.weight[:, : graph.shape[1]], self.type_hidden.bias)
-        if shares.type is not None:
-            hidden = hidden + shares.type
+        hidden = self.type_hidden(graph)
         if self.type_ids is not None:
             hidden = hidden + self.type_ids.weight[self._id(vertex)]
         logits: Tensor = self.type_out(torch.relu(hidden))
@@ -111,11 +90,12 @@ class AsyncDecoder(nn.Module):
         """What the index of a source (part 0) or a target (part 1) adds to the edge head's first layer, [F]."""
         return 0.0 if self.edge_ids is None else self.edge_ids.weight[self._id(vertex)].chunk(2)[part]
 
-    def source_half(self, state: Tensor, vertex: int, shares: StartShares) -> Tensor:
+    def source_half(self, state: Tensor, start: Tensor, vertex: int) -> Tensor:
         """A source's share of the edge head's first layer, [R, F]; that of the start state is added to it."""
-        weight = self.edge_hidden.weight[:, : state.shape[1]]
-        half = linear(state, weight, self.edge_hidden.bias) + self._edge_id(vertex, 0)
-        return half if shares.edge is None else half + shares.edge
+        width = state.shape[1]
+        weight = self.edge_hidden.weight
+        half = linear(state, weight[:, :width], self.edge_hidden.bias) + self._edge_id(vertex, 0)
+        return half + linear(start, weight[:, 2 * width :]) if self.shape.sees_start else half
 
     def target_half(self, state: Tensor, vertex: int) -> Tensor:
         """A target state's share of the edge head's first layer, [R, F]."""
@@ -143,9 +123,8 @@ class AsyncDecoder(nn.Module):
         lonely = torch.cat(stack.lonely(self.shape.num_types), 1)
         active = (sizes[:, None] > torch.arange(count, device=z.device)).sum(0).tolist()
         states = self.start_states(stack, one_hot[:, 0], z)
-        top = torch.cat(states, 1)
-        shares = self.start_shares(top)
-        graph, heard, sources = top, [stack.send(states, one_hot[:, 0], 0)], [self.source_half(top, 0, shares)]
+        start = top = torch.cat(states, 1)
+        graph, heard, sources = top, [stack.send(states, one_hot[:, 0], 0)], [self.source_half(top, start, 0)]
         graphs, edges = [], z.new_zeros(len(z))
         for vertex in range(1, count):
             rows = active[vertex]
@@ -165,29 +144,25 @@ class AsyncDecoder(nn.Module):
                 states = list(top.split(self.shape.hidden_dim, 1))
                 heard = [[message.pick(slice(0, going)) for message in layer] for layer in heard]
                 heard.append(stack.send(states, one_hot[:going, vertex], vertex))
-                sources = [
-                    *(source[:going] for source in sources),
-                    self.source_half(top, vertex, shares.pick(slice(0, going))),
-                ]
-        wrong, forced = self.type_losses(graphs, types, shares)
+                sources = [*(source[:going] for source in sources), self.source_half(top, start[:going], vertex)]
+        wrong, forced = self.type_losses(graphs, types)
         return Reconstruction(wrong + edges, wrong - forced + edges)
 
-    def type_losses(self, graphs: list[Tensor], types: Tensor, shares: StartShares) -> tuple[Tensor, Tensor]:
+    def type_losses(self, graphs: list[Tensor], types: Tensor) -> tuple[Tensor, Tensor]:
         """Cross-entropies summed per graph, and the part of a vertex at the limit, which decoding does not choose.
 
         `graphs` holds the graph state before every vertex from 1 on, [R_v, LH] each.
         """
         counts = torch.tensor([len(graph) for graph in graphs], device=types.device)
         vertices = torch.arange(1, len(graphs) + 1, device=types.device).repeat_interleave(counts)
-        rows = torch.cat([torch.arange(len(graph), device=types.device) for graph in graphs])
-        logits = self.type_logits(torch.cat(graphs), vertices, shares.pick(rows))
+        logits = self.type_logits(torch.cat(graphs), vertices)
         total = forced = logits.new_zeros(len(types))
         begin = 0
         for vertex, graph in enumerate(graphs, start=1):
-            own = slice(begin, begin + len(graph))
-            wrong = cross_entropy(logits[own], types[: len(graph), vertex], reduction="none")
+            rows = slice(begin, begin + len(graph))
+            wrong = cross_entropy(logits[rows], types[: len(graph), vertex], reduction="none")
             wrong = nn.functional.pad(wrong, (0, len(types) - len(graph)))
-            total, begin = total + wrong, own.stop
+            total, begin = total + wrong, rows.stop
             if vertex == types.shape[1] - 1:
                 forced = wrong
         return total, forced

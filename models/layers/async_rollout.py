@@ -15,7 +15,7 @@ class Memory:
     """What the finished vertices of G distinct prefixes left behind.
 
     Attributes:
-        shares: of the first vertex's states in the heads, [G, ...].
+        start: [G, LH], states of the first vertex.
         graph: [G, LH], what the next type is read from.
         heard: for every vertex its messages in every layer, [G, H].
         sources: for every vertex its half of the edge head, [G, F].
@@ -23,16 +23,15 @@ class Memory:
 
     def __init__(self, decoder: AsyncDecoder, stack: FoldedStack, one_hot: Tensor, z: Tensor) -> None:
         states = decoder.start_states(stack, one_hot, z)
-        self.graph = torch.cat(states, 1)
-        self.shares = decoder.start_shares(self.graph)
+        self.start = self.graph = torch.cat(states, 1)
         self.heard = [stack.send(states, one_hot, 0)]
-        self.sources = [decoder.source_half(self.graph, 0, self.shares)]
+        self.sources = [decoder.source_half(self.start, self.start, 0)]
 
     def keep(self, rows: Tensor) -> None:
         """Only those prefixes, repeated where they branch."""
         if len(rows) == len(self.graph) and torch.equal(rows, torch.arange(len(rows), device=rows.device)):
             return
-        self.graph, self.shares = self.graph[rows], self.shares.pick(rows)
+        self.start, self.graph = self.start[rows], self.graph[rows]
         self.heard = [[message.pick(rows) for message in layer] for layer in self.heard]
         self.sources = [source[rows] for source in self.sources]
 
@@ -99,8 +98,7 @@ class AsyncRollout:
         group, first = distinct(draws.group)
         memory = Memory(self.decoder, self.stack, self.one_hot(draws.start[first], z), z[draws.group[first]])
         for vertex in range(1, self.space.max_nodes):
-            logits = self.decoder.type_logits(memory.graph, vertex, memory.shares)
-            kinds = draw_types(logits[group], vertex, self.space, canvas)
+            kinds = draw_types(self.decoder.type_logits(memory.graph, vertex)[group], vertex, self.space, canvas)
             parent = group
             group, first = distinct(parent * self.space.num_ops + kinds)
             memory.keep(parent[first])
@@ -125,7 +123,7 @@ class AsyncRollout:
         memory.graph = memory.graph + top if self.decoder.shape.readout == "sum" else top
         states = list(top.split(self.decoder.shape.hidden_dim, 1))
         memory.heard.append(self.stack.send(states, branches.one_hot[kept], vertex))
-        memory.sources.append(self.decoder.source_half(top, vertex, memory.shares))
+        memory.sources.append(self.decoder.source_half(top, memory.start, vertex))
 
     def draw_edges(self, memory: Memory, branches: Branches, vertex: int, canvas: Canvas) -> None:
         """Decide about the in-edges of `vertex` of all live draws, latest source first."""

@@ -122,7 +122,7 @@ def encode_gcn(model: AsyncVAE, ops: list[int], edges: Edges) -> Tensor:
 
 
 def decode_losses(
-    model: AsyncVAE, ops: list[int], edges: Edges, z: Tensor, sums: bool, edges_see_start: bool
+    model: AsyncVAE, ops: list[int], edges: Edges, z: Tensor, sums: bool, sees_start: bool
 ) -> tuple[Tensor, Tensor]:
     """Training loss and negative log-likelihood of one graph; `sums` reads all states so far for the next type."""
     net, aggregators = model.decoder, model.aggregators
@@ -137,16 +137,15 @@ def decode_losses(
         hidden = [gather(part, accepted, layer, ops, start) for part, layer in zip(aggregators, states, strict=True)]
         return vertex_state(net.cells, ops[v], hidden)
 
-    seen = [joined(0)] if net.shape.types_see_start else []
     for v in range(1, len(ops)):
         graph = torch.stack([joined(u) for u in range(v)]).sum(0) if sums else joined(v - 1)
-        hidden = net.type_hidden(torch.cat([graph, *seen])) + (0 if net.type_ids is None else net.type_ids.weight[v])
+        hidden = net.type_hidden(graph) + (0 if net.type_ids is None else net.type_ids.weight[v])
         wrong = -net.type_out(torch.relu(hidden)).log_softmax(0)[ops[v]]
         loss = loss + wrong
         nll = nll + (0 if v == model.space.max_nodes - 1 else wrong)
         accepted: list[int] = []
         for u in range(v - 1, -1, -1):
-            pair = [joined(u), torch.cat(while_accepting(v, accepted)), *([joined(0)] if edges_see_start else [])]
+            pair = [joined(u), torch.cat(while_accepting(v, accepted)), *([joined(0)] if sees_start else [])]
             hidden = net.edge_hidden(torch.cat(pair))
             if net.edge_ids is not None:
                 ids = net.edge_ids.weight.unflatten(1, (2, -1))
@@ -168,9 +167,7 @@ def plain(model: AsyncVAE, archs: Architectures, row: int) -> Plain:
     network, gcn = settings.get("bayesian_network", False), model.registered_name == "gcn_vae"
     state = encode_gcn(model, ops, edges) if gcn else encode_async(model, ops, edges, sums=network)
     mu, logvar = model.heads.mean(state), model.heads.logvar(state)
-    loss, nll = decode_losses(
-        model, ops, edges, mu, sums=gcn or network, edges_see_start=network or settings["decoder_start"]
-    )
+    loss, nll = decode_losses(model, ops, edges, mu, sums=gcn or network, sees_start=network)
     return Plain(mu, logvar, loss, 0.5 * (mu**2 + logvar.exp() - 1 - logvar).sum(), nll)
 
 

@@ -67,23 +67,21 @@ def test_agrees_with_plain_restatement(space: str) -> None:
     assert_same_results(wild(model), mixed_batch(model.space, 2, seed=1))
 
 
-@pytest.mark.parametrize("options", [*OPTIONS, {"decoder_ids": True}, {"decoder_start": True}], ids=str)
+@pytest.mark.parametrize("options", [*OPTIONS, {"decoder_ids": True}], ids=str)
 @pytest.mark.parametrize("space", ["nb101", "enas6"])
 def test_options_agree_with_plain_restatement(space: str, options: dict[str, Any]) -> None:
     model = wild(build(space, **options))
     assert_same_results(model, mixed_batch(model.space, 4))
 
 
-@pytest.mark.parametrize("options", [{}, *OPTIONS[:3], {"decoder_ids": True}, {"decoder_start": True}], ids=str)
+@pytest.mark.parametrize("options", [{}, *OPTIONS[:3], {"decoder_ids": True}], ids=str)
 def test_gradients_agree_with_plain_restatement(options: dict[str, Any]) -> None:
     model = build("nb101", **options)
     assert_same_gradients(model, mixed_batch(model.space, 4))
 
 
 @pytest.mark.parametrize(
-    "options",
-    [{}, {"vertex_ids": False}, {"decoder_ids": True}, {"decoder_start": True}, {"bayesian_network": True}],
-    ids=str,
+    "options", [{}, {"vertex_ids": False}, {"decoder_ids": True}, {"bayesian_network": True}], ids=str
 )
 def test_log_prob_is_normalised(options: dict[str, Any]) -> None:
     assert_normalised(wild(build(Tiny(), **options)))
@@ -107,8 +105,7 @@ def test_only_a_decoder_with_ids_tells_twins_apart() -> None:
             changed = Architectures(twins.ops.clone(), twins.adj, twins.num_nodes)
             changed.ops[0, vertex] = changed.ops[0, 2]
             with torch.no_grad():
-                state = decoder_state(model, changed, z, vertex - 1)
-                likes.append(model.decoder.type_logits(state, vertex, model.decoder.start_shares(state)))
+                likes.append(model.decoder.type_logits(decoder_state(model, changed, z, vertex - 1), vertex))
         assert torch.allclose(*likes, atol=1e-6) != ids
 
 

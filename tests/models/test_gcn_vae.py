@@ -42,7 +42,6 @@ def test_first_loss_is_the_published_one() -> None:
 
 OPTIONS: list[dict[str, Any]] = [
     {"decoder_ids": True},
-    {"decoder_start": True},
     {"both_directions": True, "vertex_ids": True},
     {"both_directions": True},
     {"vertex_ids": True, "levels": 1},
