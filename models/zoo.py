@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 from graphnas.checkpoint import read_model_file, write_model_file
 from graphnas.errors import CheckpointMismatch, GraphnasError, UnknownName
 from graphnas.models.base import GraphModel, GraphVAE, load_weights, vocabulary_hash
+from graphnas.models.predictor import Predictor
 from graphnas.registry import Registry
 from graphnas.spaces import SearchSpace, get_space
 
@@ -31,8 +32,9 @@ def register_model(name: str) -> Callable[[M], M]:
 
 
 def kind_of(model: type[GraphModel]) -> str:
-    """`vae`, or `model` for what promises no more than :class:`GraphModel`."""
-    return "vae" if issubclass(model, GraphVAE) else "model"
+    """`vae`, `predictor`, or `model` for what promises no more than :class:`GraphModel`."""
+    kinds = {"vae": GraphVAE, "predictor": Predictor}
+    return next((kind for kind, base in kinds.items() if issubclass(model, base)), "model")
 
 
 def list_models(
@@ -42,7 +44,7 @@ def list_models(
 
     Args:
         pattern: shell pattern.
-        kind: only models of that kind (`vae`).
+        kind: only models of that kind (`vae`, `predictor`).
         space: with `pretrained`, only weights for that space.
         pretrained: True for models with shipped weights, False for those without.
 

@@ -32,11 +32,13 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class FitResult:
-    """Outcome of a run: steps taken, best validation value, and one record per validation."""
+    """Outcome of a run: steps taken, best validation value, one record per validation, and the best weights where no
+    run folder holds them."""
 
     steps: int
     best: float
     records: list[dict[str, Any]] = field(default_factory=list)
+    weights: dict[str, Tensor] | None = None
 
 
 @dataclass
@@ -85,6 +87,7 @@ class Trainer:
         self.records: list[dict[str, Any]] = []
         self.sums: dict[str, Tensor] = {}
         self.count = 0  # steps in `sums`, since the last validation
+        self.best_weights: dict[str, Tensor] | None = None
 
     def make_loader(self, train: Labelled) -> ArchitectureLoader:
         """This process's share of every batch."""
@@ -201,7 +204,9 @@ class Trainer:
         record |= {f"train/{name}": value for name, value in train_losses.items()}
         record |= {f"validation/{name}": value for name, value in values.items()}
         self.records.append(record)
-        if better and self.run and self.fabric.is_global_zero:
+        if better and self.run is None:
+            self.best_weights = {name: tensor.detach().clone() for name, tensor in self.raw.model.state_dict().items()}
+        elif better and self.run and self.fabric.is_global_zero:
             save_model(self.raw.model, self.run.best, {"step": self.step, "validation": values})
         return record
 
@@ -261,7 +266,7 @@ def fit(
             writer.close()
     if run and main:
         save_model(objective.model, run.last, {"step": trainer.step})
-    return FitResult(trainer.step, trainer.best, trainer.records)
+    return FitResult(trainer.step, trainer.best, trainer.records, trainer.best_weights)
 
 
 def _run(trainer: Trainer, writer: SummaryWriter | None, bar: Any) -> None:

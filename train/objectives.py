@@ -7,8 +7,11 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
-from graphnas.models import GraphModel, GraphVAE
+from graphnas.errors import InvalidValues
+from graphnas.metrics import kendall_tau
+from graphnas.models import GraphModel, GraphVAE, Predictor
 from graphnas.spaces import Architectures
+from graphnas.train.losses import LOSSES
 
 
 class Objective(nn.Module, ABC):
@@ -76,3 +79,41 @@ class VAEObjective(Objective):
         values["exact"] = float(decoded.to("cpu").equal(part).float().mean())
         self.train()
         return values
+
+
+class ScoreObjective(Objective):
+    """A loss between a predictor's scores and standardised labels.
+
+    `validate` looks at all held-out graphs at once, since pairs and lists are no means over graphs, and adds Kendall's
+    tau-b, which is NaN where labels or scores do not vary.
+
+    Args:
+        model: the predictor.
+        loss: name in `graphnas.train.losses.LOSSES`.
+    """
+
+    def __init__(self, model: Predictor, loss: str = "hinge") -> None:
+        super().__init__()
+        self.model: Predictor = model
+        self.loss = LOSSES[loss]
+
+    def forward(self, archs: Architectures, y: Tensor | None = None) -> dict[str, Tensor]:
+        if y is None:
+            raise InvalidValues("a predictor learns from labels: none were given")
+        return {"total": self.loss(self.model(archs), y)}
+
+    @torch.no_grad()
+    def validate(self, archs: Architectures, y: Tensor | None = None) -> dict[str, float]:
+        if y is None:
+            raise InvalidValues("a predictor is judged by labels: none were given")
+        self.eval()
+        scores = score_all(self.model, archs)
+        self.train()
+        return {"total": float(self.loss(scores, y)), "kendall": kendall_tau(scores, y)}
+
+
+@torch.no_grad()
+def score_all(model: Predictor, archs: Architectures, batch_size: int = 4096) -> Tensor:
+    """Scores of many architectures, float [B] on the CPU, in the mode the model is in."""
+    parts = [model(archs[start : start + batch_size]).cpu() for start in range(0, len(archs), batch_size)]
+    return torch.cat(parts) if parts else torch.zeros(0)

@@ -1,0 +1,83 @@
+"""What a performance predictor promises: a code of an architecture and a score on it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from graphnas.models.base import GraphModel, ModelConfig
+from graphnas.spaces import Architectures, SearchSpace
+
+COST_SCALE = 8.0
+"""Decimal orders of magnitude that become 1."""
+
+
+@dataclass(frozen=True)
+class PredictorConfig(ModelConfig):
+    """Hyper-parameters of every :class:`Predictor`."""
+
+    costs: bool = False
+    """Vertices know their FLOPs and parameters beside their type."""
+
+
+class Predictor(GraphModel, ABC):
+    """A network that scores architectures, higher is better; a row's score is independent of the rest of the batch.
+
+    Subclasses give `embed` and `score`; those with a state per vertex give `vertex_states` too, which is what can be
+    pre-trained on hidden operations.
+
+    Attributes:
+        embed_dim: D, width of the code.
+        vertex_dim: width of :meth:`vertex_inputs`.
+    """
+
+    embed_dim: int
+
+    def __init__(self, config: PredictorConfig, space: SearchSpace | str) -> None:
+        super().__init__(config, space)
+        self.costs = config.costs
+        self.vertex_dim = self.space.num_ops + 1 + 2 * config.costs
+
+    @abstractmethod
+    def embed(self, archs: Architectures) -> Tensor:
+        """Codes of architectures, float [B, D]."""
+
+    @abstractmethod
+    def score(self, codes: Tensor) -> Tensor:
+        """Scores [B] of codes [B, D]."""
+
+    def forward(self, archs: Architectures) -> Tensor:
+        """Scores of architectures, float [B], in the unit the predictor was trained in."""
+        return self.score(self.embed(archs))
+
+    def vertex_states(self, archs: Architectures, hidden: Tensor | None = None) -> Tensor:
+        """States of all vertices of prepared graphs, float [B, N, D'], before they become a code; padding is arbitrary.
+
+        Operations of the vertices bool [B, N] `hidden` are not shown.
+
+        Raises:
+            NotImplementedError: the model has no state per vertex.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no state per vertex")
+
+    def vertex_inputs(self, archs: Architectures, hidden: Tensor | None = None) -> Tensor:
+        """What a vertex is: float [B, N, T + 1 (+ 2)], zero where padded.
+
+        The type one-hot, with a last place for one that is hidden, and with `costs` the decimal logarithms of 1 + FLOPs
+        and 1 + parameters, the mean over the modules of the network, in units of 8; those of hidden vertices are 0.
+        """
+        dtype, types = next(self.parameters()).dtype, archs.ops.long()
+        if hidden is not None:
+            types = types.masked_fill(hidden, self.space.num_ops)
+        parts = [F.one_hot(types, self.space.num_ops + 1).to(dtype)]
+        if self.costs:
+            cost = self.space.cost(archs)
+            known = 1.0 if hidden is None else ~hidden
+            for name in ("vertex_flops", "vertex_params"):
+                values = cost[name].to(dtype).mean(1)[:, : archs.max_nodes]
+                parts.append((torch.log10(1 + values) / COST_SCALE * known)[..., None])
+        return torch.cat(parts, 2) * archs.node_mask[..., None]

@@ -1,0 +1,177 @@
+"""Performance predictors: fitted on labelled architectures, asked about others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from lightning_fabric import seed_everything
+from torch import Tensor
+
+from graphnas.errors import GraphnasError, InvalidValues
+from graphnas.models import Predictor, create_model
+from graphnas.spaces import Architectures, SearchSpace, get_space
+from graphnas.train.data import random_rows
+from graphnas.train.loop import Labelled, fit
+from graphnas.train.objectives import ScoreObjective, score_all
+from graphnas.train.predictor_config import PredictorSettings, read_settings
+
+MIN_LABELS = 5
+
+
+class Line(NamedTuple):
+    """From scores to the labels' unit: slope * score + offset."""
+
+    slope: float
+    offset: float
+
+    @staticmethod
+    def through(scores: Tensor, y: Tensor) -> Line:
+        """Least squares, never falling: a score that misleads on these labels still ranks others."""
+        center = scores - scores.mean()
+        spread = float(center.square().sum())
+        slope = max(0.0, float((center * (y - y.mean())).sum()) / spread) if spread > 0 else 0.0
+        slope = slope or float(y.std()) / max(float(scores.std()), 1e-12)
+        return Line(slope, float(y.mean() - slope * scores.mean()))
+
+    def __call__(self, scores: Tensor) -> Tensor:
+        return self.slope * scores.double() + self.offset
+
+
+@dataclass
+class Member:
+    """One trained network and how its scores become labels."""
+
+    network: Predictor
+    line: Line
+    error: float
+    """Root mean squared error on the labels kept aside, in their unit; NaN where none were."""
+
+
+class FittedPredictor:
+    """The mean of trained networks; knows architectures of one space.
+
+    Args:
+        name: of the model.
+        space: the space.
+        settings: how it was fitted.
+        members: the networks.
+    """
+
+    def __init__(self, name: str, space: SearchSpace, settings: PredictorSettings, members: list[Member]) -> None:
+        self.name, self.space, self.settings, self.members = name, space, settings, members
+
+    def predict(self, archs: Architectures) -> Tensor:
+        """Labels of architectures, float64 [B] in the unit of the labels it was fitted on."""
+        return self._all(archs).mean(0)
+
+    def predict_std(self, archs: Architectures) -> Tensor:
+        """Standard deviations float64 [B]: the members' disagreement and their mean error on labels kept aside.
+
+        Raises:
+            GraphnasError: a single member without labels kept aside, which knows nothing about its errors.
+        """
+        errors = torch.tensor([member.error for member in self.members], dtype=torch.float64)
+        known = errors[~errors.isnan()]
+        if len(self.members) == 1 and not len(known):
+            raise GraphnasError("one network without labels kept aside has no uncertainty: fit with members=5")
+        spread = self._all(archs).var(0, correction=1) if len(self.members) > 1 else torch.zeros(len(archs)).double()
+        return (spread + (known.square().mean() if len(known) else 0.0)).sqrt()
+
+    def _all(self, archs: Architectures) -> Tensor:
+        """Every member's opinion, float64 [K, B]."""
+        return torch.stack([member.line(score_all(member.network, archs)) for member in self.members])
+
+
+def fit_predictor(
+    name: str, archs: Architectures, y: Tensor, space: SearchSpace | str, seed: int = 0, device: str = "auto",
+    **overrides: Any,
+) -> FittedPredictor:  # fmt: skip
+    """Fit a predictor of the zoo on labelled architectures.
+
+    Args:
+        name: as listed by `list_models(kind="predictor")`.
+        archs: B architectures of the space.
+        y: float [B], higher is better, in any unit.
+        space: name or object.
+        seed: of weights, order and the labels kept aside.
+        device: where networks are trained.
+        overrides: fields of :class:`PredictorSettings` or of the model's config that differ from the recipe.
+
+    Returns:
+        An object with `predict(archs)` and `predict_std(archs)`.
+
+    Raises:
+        UnknownName: no such model, loss or option.
+        InvalidValues: fewer than 5 labels, labels that are not finite or all the same, another number of architectures.
+    """
+    space = get_space(space)
+    y = check_labels(archs, y)
+    settings = read_settings(name, space.name, **overrides)
+    folds = make_folds(space, archs, settings, seed)
+    members = []
+    for number, kept in enumerate(folds):
+        members.append(fit_member(name, space, archs, y, kept, settings, seed * 1000 + number, device))
+    return FittedPredictor(name, space, settings, members)
+
+
+def check_labels(archs: Architectures, y: Tensor) -> Tensor:
+    """Labels as float64 [B] on the CPU.
+
+    Raises:
+        InvalidValues: see :func:`fit_predictor`.
+    """
+    y = torch.as_tensor(y).detach().cpu().double()
+    if y.ndim != 1 or len(y) != len(archs):
+        raise InvalidValues(f"expected one label per architecture (got {list(y.shape)} for {len(archs)})")
+    if len(y) < MIN_LABELS:
+        raise InvalidValues(f"expected at least {MIN_LABELS} labelled architectures (got {len(y)})")
+    bad = (~y.isfinite()).nonzero().flatten()
+    if len(bad):
+        raise InvalidValues(f"labels must be finite (got {float(y[bad[0]])} in row {int(bad[0])})")
+    if bool((y == y[0]).all()):
+        raise InvalidValues(f"labels must differ (all {len(y)} are {float(y[0])})")
+    return y
+
+
+def make_folds(space: SearchSpace, archs: Architectures, settings: PredictorSettings, seed: int) -> list[Tensor]:
+    """The rows that every member keeps aside, bool [B] each: different classes of architectures for each in turn."""
+    if settings.validation == 0:
+        return [torch.zeros(len(archs), dtype=torch.bool)] * settings.members
+    groups, inverse = space.class_ids(archs.to("cpu")).unique(return_inverse=True)
+    count = max(2, round(1 / settings.validation))
+    if len(groups) < count:
+        raise InvalidValues(f"{len(groups)} different architectures cannot be parted in {count} to keep one aside")
+    rank = random_rows(torch.arange(len(groups)), len(groups), seed).argsort()
+    return [rank[inverse] % count == number % count for number in range(settings.members)]
+
+
+def fit_member(
+    name: str, space: SearchSpace, archs: Architectures, y: Tensor, kept: Tensor, settings: PredictorSettings,
+    seed: int, device: str,
+) -> Member:  # fmt: skip
+    """Train one network on the rows that are not `kept` bool [B] aside, and choose its weights on those that are."""
+    seed_everything(seed, verbose=False)
+    network = create_model(name, space, **settings.model_args)
+    if not isinstance(network, Predictor):
+        raise InvalidValues(f"{name!r} is no predictor: see `graphnas models list --kind predictor`")
+    mean, spread = (float(y.mean()), float(y.std())) if settings.standardise else (0.0, 1.0)
+    target = ((y - mean) / spread).float()
+    learn, judge = (~kept).nonzero().flatten(), kept.nonzero().flatten()
+    chosen = judge if len(judge) else learn
+    config = settings.fit_config(len(learn), seed, device)
+    result = fit(
+        ScoreObjective(network, settings.loss),
+        Labelled(archs[learn], target[learn]),
+        Labelled(archs[chosen], target[chosen]),
+        config,
+        progress=False,
+    )
+    if len(judge) and result.weights is not None:
+        network.load_state_dict(result.weights)
+    network.eval()
+    scores = score_all(network, archs).double()
+    line = Line(spread, mean) if settings.loss in ("mse", "mae") else Line.through(scores[chosen], y[chosen])
+    error = float((line(scores[judge]) - y[judge]).square().mean().sqrt()) if len(judge) else float("nan")
+    return Member(network, line, error)
