@@ -32,6 +32,14 @@ def stack(messages: list[Message]) -> Message:
     return Message(torch.stack([message.values for message in messages], 1), torch.stack(scores, 1) if scores else None)
 
 
+def append(messages: Message, new: Message) -> Message:
+    """Messages of v vertices side by side and those of the next one."""
+    values = torch.cat([messages.values, new.values[:, None]], 1)
+    if messages.scores is None or new.scores is None:
+        return Message(values)
+    return Message(values, torch.cat([messages.scores, new.scores[:, None]], 1))
+
+
 class Folded(ABC):
     """An aggregator with its weights ready for one batch."""
 

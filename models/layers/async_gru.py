@@ -65,11 +65,11 @@ class FoldedStack(NamedTuple):
 
         `heard` holds for every vertex its messages in every layer.
         """
-        layers = zip(*heard, strict=True)
-        return [
-            aggregator.combine(mask, stack(list(messages)))
-            for aggregator, messages in zip(self.aggregators, layers, strict=True)
-        ]
+        return self.combine(mask, [stack(list(messages)) for messages in zip(*heard, strict=True)])
+
+    def combine(self, mask: Tensor, messages: list[Message]) -> list[Tensor]:
+        """The same from stacked messages, one :class:`Message` per layer."""
+        return [part.combine(mask, heard) for part, heard in zip(self.aggregators, messages, strict=True)]
 
 
 def fold_stack(cells: nn.ModuleList, aggregators: nn.ModuleList) -> FoldedStack:

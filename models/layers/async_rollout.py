@@ -5,10 +5,26 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from graphnas.models.layers.aggregate import Message, append, stack
 from graphnas.models.layers.async_decoder import AsyncDecoder
 from graphnas.models.layers.async_gru import FoldedStack
 from graphnas.models.layers.rollout import Canvas, Draws, distinct, draw_types
 from graphnas.spaces import OUTPUT, Architectures, SearchSpace
+
+
+def everything(rows: Tensor, count: int) -> bool:
+    """Whether int64 [R] rows are 0 .. count - 1: without branching draws most choices of rows are, and need no copy."""
+    return len(rows) == count and torch.equal(rows, torch.arange(count, device=rows.device))
+
+
+def take(tensor: Tensor, rows: Tensor) -> Tensor:
+    """Some rows of a tensor, itself if they are all."""
+    return tensor if everything(rows, len(tensor)) else tensor.index_select(0, rows)
+
+
+def put(tensor: Tensor, rows: Tensor, new: Tensor) -> Tensor:
+    """A tensor with new rows, written in place unless they are all."""
+    return new if everything(rows, len(tensor)) else tensor.index_copy_(0, rows, new)
 
 
 class Memory:
@@ -17,23 +33,27 @@ class Memory:
     Attributes:
         start: [G, LH], states of the first vertex.
         graph: [G, LH], what the next type is read from.
-        heard: for every vertex its messages in every layer, [G, H].
+        heard: for every layer the messages of all vertices.
         sources: for every vertex its half of the edge head, [G, F].
     """
 
-    def __init__(self, decoder: AsyncDecoder, stack: FoldedStack, one_hot: Tensor, z: Tensor) -> None:
-        states = decoder.start_states(stack, one_hot, z)
+    def __init__(self, decoder: AsyncDecoder, folded: FoldedStack, one_hot: Tensor, z: Tensor) -> None:
+        states = decoder.start_states(folded, one_hot, z)
         self.start = self.graph = torch.cat(states, 1)
-        self.heard = [stack.send(states, one_hot, 0)]
+        self.heard = [stack([message]) for message in folded.send(states, one_hot, 0)]
         self.sources = [decoder.source_half(self.start, self.start, 0)]
 
     def keep(self, rows: Tensor) -> None:
         """Only those prefixes, repeated where they branch."""
-        if len(rows) == len(self.graph) and torch.equal(rows, torch.arange(len(rows), device=rows.device)):
+        if everything(rows, len(self.graph)):
             return
         self.start, self.graph = self.start[rows], self.graph[rows]
-        self.heard = [[message.pick(rows) for message in layer] for layer in self.heard]
-        self.sources = [source[rows] for source in self.sources]
+        self.heard = [messages.pick(rows) for messages in self.heard]
+        self.sources = [source.index_select(0, rows) for source in self.sources]
+
+    def messages(self, rows: Tensor) -> list[Message]:
+        """What those prefixes have heard, layer by layer."""
+        return self.heard if everything(rows, len(self.graph)) else [messages.pick(rows) for messages in self.heard]
 
 
 class Branches:
@@ -42,8 +62,8 @@ class Branches:
     Attributes:
         group: int64 [L], state of every live draw.
         base: int64 [P], prefix in :class:`Memory` of every state.
-        state: [P, LH].
         accepted: float [P, v], sources so far.
+        state: [P, LH] and fresh bool [P]: the states, computed anew when a decision or the next vertex needs them.
         half: [P, F] and known bool [P]: the states' halves of the edge head, computed when a decision needs them.
     """
 
@@ -54,25 +74,27 @@ class Branches:
         self.accepted = one_hot.new_zeros(count, vertex)
         self.half = one_hot.new_empty(count, edge_dim)
         self.known = torch.zeros(count, dtype=torch.bool, device=group.device)
+        self.fresh = ~self.known
 
     def halves(self, decoder: AsyncDecoder, wanted: Tensor, vertex: int) -> Tensor:
-        """The halves of all states, of which those of bool [P] `wanted` are sure to be right."""
-        stale = (wanted & ~self.known).nonzero().flatten()
-        if len(stale):
-            self.half[stale] = decoder.target_half(self.state[stale], vertex)
-            self.known[stale] = True
+        """The halves of all states, of which those of bool [P] `wanted`, whose states are fresh, are right."""
+        unknown = (wanted & ~self.known).nonzero().flatten()
+        if len(unknown):
+            self.half = put(self.half, unknown, decoder.target_half(take(self.state, unknown), vertex))
+            self.known = self.known | wanted
         return self.half
 
-    def branch(self, bits: Tensor, source: int) -> Tensor:
-        """Part the states by the live draws' decisions bool [L]; int64, the states that gained an edge."""
+    def branch(self, bits: Tensor, source: int) -> None:
+        """Part the states by the live draws' decisions bool [L]."""
         group, first = distinct(self.group * 2 + bits)
-        parent, gained = self.group[first], bits[first]
-        self.group, self.base, self.one_hot = group, self.base[parent], self.one_hot[parent]
-        self.state, self.half = self.state[parent], self.half[parent]
-        self.known = self.known[parent] & ~gained
-        self.accepted = self.accepted[parent]
+        gained = bits[first]
+        if len(first) > len(self.base):  # else draws of one state agree and `group` stays the same
+            parent, self.group = self.group[first], group
+            self.base, self.one_hot, self.accepted = self.base[parent], self.one_hot[parent], self.accepted[parent]
+            self.state, self.half = self.state.index_select(0, parent), self.half.index_select(0, parent)
+            self.known, self.fresh = self.known[parent], self.fresh[parent]
+        self.known, self.fresh = self.known & ~gained, self.fresh & ~gained
         self.accepted[gained, source] = 1.0
-        return gained.nonzero().flatten()
 
 
 class AsyncRollout:
@@ -118,11 +140,13 @@ class AsyncRollout:
 
     def add_vertex(self, memory: Memory, branches: Branches, kept: Tensor, vertex: int) -> None:
         """Enter the finished vertex into the memory of the states that go on."""
+        self.renew(memory, branches, torch.zeros_like(branches.fresh).index_fill_(0, kept, True))
         memory.keep(branches.base[kept])
-        top = branches.state[kept]
+        top = take(branches.state, kept)
         memory.graph = memory.graph + top if self.decoder.shape.readout == "sum" else top
         states = list(top.split(self.decoder.shape.hidden_dim, 1))
-        memory.heard.append(self.stack.send(states, branches.one_hot[kept], vertex))
+        sent = self.stack.send(states, branches.one_hot[kept], vertex)
+        memory.heard = [append(messages, new) for messages, new in zip(memory.heard, sent, strict=True)]
         memory.sources.append(self.decoder.source_half(top, memory.start, vertex))
 
     def draw_edges(self, memory: Memory, branches: Branches, vertex: int, canvas: Canvas) -> None:
@@ -134,9 +158,7 @@ class AsyncRollout:
             if len(free):
                 bits[free] = self.decide(memory, branches, canvas, vertex, source, free)
             canvas.adj[canvas.live, source, vertex] = bits
-            gained = branches.branch(bits, source)
-            if len(gained) and (source > 0 or vertex < self.space.max_nodes - 1):
-                self.renew(memory, branches, gained)
+            branches.branch(bits, source)
 
     def allowed(self, canvas: Canvas, vertex: int, source: int) -> tuple[Tensor, Tensor]:
         """Whether the edge may and must be there in every live draw, bool [L] twice."""
@@ -157,9 +179,10 @@ class AsyncRollout:
         """Decisions bool [F] of the live draws `free` int64 [F]."""
         wanted = torch.zeros_like(branches.known)
         wanted[branches.group[free]] = True
+        self.renew(memory, branches, wanted)
         states = wanted.nonzero().flatten()
-        half = branches.halves(self.decoder, wanted, vertex)[states]
-        hidden = torch.relu(memory.sources[source][branches.base[states]] + half)
+        half = take(branches.halves(self.decoder, wanted, vertex), states)
+        hidden = (take(memory.sources[source], branches.base[states]) + half).relu_()
         logits = hidden.new_zeros(len(wanted))
         logits[states] = self.decoder.edge_out(hidden).squeeze(1)
         logits = logits[branches.group[free]]
@@ -167,10 +190,12 @@ class AsyncRollout:
             return logits > 0
         return canvas.draws.noise[canvas.live[free], vertex - 1, 1 + source] < logits.sigmoid()
 
-    def renew(self, memory: Memory, branches: Branches, gained: Tensor) -> None:
-        """Compute the states that have gained an edge."""
-        base = branches.base[gained]
-        heard = [[message.pick(base) for message in layer] for layer in memory.heard]
-        gathered = self.stack.gather(branches.accepted[gained, None], heard)
-        new = self.stack.state(branches.one_hot[gained], [layer[:, 0] for layer in gathered])
-        branches.state[gained] = torch.cat(new, 1)
+    def renew(self, memory: Memory, branches: Branches, wanted: Tensor) -> None:
+        """Compute those of the states bool [P] `wanted` that have gained edges since they were computed."""
+        stale = (wanted & ~branches.fresh).nonzero().flatten()
+        if len(stale) == 0:
+            return
+        mask, messages = branches.accepted[stale, None], memory.messages(branches.base[stale])
+        gathered = [layer[:, 0] for layer in self.stack.combine(mask, messages)]
+        branches.state = put(branches.state, stale, torch.cat(self.stack.state(branches.one_hot[stale], gathered), 1))
+        branches.fresh = branches.fresh | wanted
