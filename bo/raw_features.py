@@ -8,12 +8,13 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from graphnas.errors import InvalidValues
 from graphnas.metrics import pearson, rmse
-from graphnas.spaces import Architectures, SearchSpace
+from graphnas.models.features import raw_features
 from graphnas.train.data import random_rows
+
+__all__ = ["ALPHAS", "ROWS", "Matrix", "Part", "Parts", "raw_features", "scores", "split_parts"]
 
 Matrix = NDArray[np.float64]
 ALPHAS: Matrix = np.logspace(-3, 4, 8)
@@ -38,19 +39,6 @@ class Parts(NamedTuple):
 
 
 Predictor = Callable[[Parts], Matrix]
-
-
-def raw_features(space: SearchSpace, archs: Architectures) -> Tensor:
-    """Entries of the architectures as numbers: float64 [B, N * T + N * (N - 1) / 2 + 1].
-
-    The type of every vertex one-hot (zero where padded), the bits of the upper triangle of the adjacency row by row,
-    and the number of vertices; N and T are those of the space.
-    """
-    archs = archs.to("cpu").widen(space.max_nodes).clean()
-    above = torch.triu_indices(space.max_nodes, space.max_nodes, offset=1)
-    types = archs.one_hot(space.num_ops).flatten(1)
-    bits = archs.adj[:, above[0], above[1]]
-    return torch.cat([types.double(), bits.double(), archs.num_nodes[:, None].double()], 1)
 
 
 def split_parts(x: Matrix, y: Matrix, test: Matrix, seed: int = 0) -> Parts:

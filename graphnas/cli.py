@@ -28,10 +28,17 @@ COMMANDS = {
     "models list": ("graphnas.commands.models_cli", "the zoo"),
     "models info": ("graphnas.commands.models_cli", "a model's paper, options and size"),
     "train vae": ("graphnas.commands.train_cli", "train a graph VAE on a search space"),
+    "train predictor": ("graphnas.commands.predictor_cli", "fit a performance predictor on labelled architectures"),
+    "predict": ("graphnas.commands.predict_cli", "rank architectures of a file or a whole space by a predictor"),
     "network train": ("graphnas.commands.network_cli", "train the network of one architecture on images"),
     "evaluate vae": (
         "graphnas.commands.evaluate_cli",
         "reconstruction, validity, uniqueness, novelty of a trained VAE",
+    ),
+    "evaluate predictor": ("graphnas.commands.predictor_cli", "judge a fitted predictor on labels it has not seen"),
+    "leaderboard predictor": (
+        "graphnas.commands.predictor_board_cli",
+        "fit, measure and compare predictors over spaces, numbers of labels and seeds",
     ),
     "leaderboard vae": (
         "graphnas.commands.leaderboard_cli",

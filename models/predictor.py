@@ -33,9 +33,11 @@ class Predictor(GraphModel, ABC):
     Attributes:
         embed_dim: D, width of the code.
         vertex_dim: width of :meth:`vertex_inputs`.
+        score_weight: share of the loss on scores in the total where there is an :meth:`auxiliary_loss`.
     """
 
     embed_dim: int
+    score_weight: float = 0.9
 
     def __init__(self, config: PredictorConfig, space: SearchSpace | str) -> None:
         super().__init__(config, space)
@@ -53,6 +55,14 @@ class Predictor(GraphModel, ABC):
     def forward(self, archs: Architectures) -> Tensor:
         """Scores of architectures, float [B], in the unit the predictor was trained in."""
         return self.score(self.embed(archs))
+
+    def member_scores(self, archs: Architectures) -> Tensor:
+        """Scores by each of the K networks that an ensemble is made of, float [K, B]; K = 1 for what is none."""
+        return self(archs)[None]
+
+    def auxiliary_loss(self, archs: Architectures) -> Tensor | None:
+        """What is minimised beside the loss on scores: a scalar, the mean over graphs, or None."""
+        return None
 
     def vertex_states(self, archs: Architectures, hidden: Tensor | None = None) -> Tensor:
         """States of all vertices of prepared graphs, float [B, N, D'], before they become a code; padding is arbitrary.

@@ -35,8 +35,9 @@ class FitConfig:
     """Graphs per step, over all processes together."""
     learning_rate: float = 1e-3
     """Peak learning rate of Adam."""
-    schedule: Literal["cosine", "plateau", "constant"] = "cosine"
-    """After the warm-up: cosine to `final_rate`, a tenth after `patience` validations without gain, or constant."""
+    schedule: Literal["cosine", "plateau", "constant", "inverse_sqrt"] = "cosine"
+    """After the warm-up: cosine to `final_rate`, a tenth after `patience` validations without gain, constant, or
+    falling with the square root of the step."""
     warmup_steps: int = 200
     """Steps of linear warm-up."""
     final_rate: float = 1e-3

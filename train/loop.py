@@ -59,8 +59,10 @@ def make_optimizer(objective: Objective, config: FitConfig) -> Optimizer:
 
 
 def rate_factor(step: int, config: FitConfig) -> float:
-    """Learning rate of a step as a share of the peak: linear warm-up, then cosine or constant."""
+    """Learning rate of a step as a share of the peak: linear warm-up, then as `schedule` says."""
     warm = min(1.0, (step + 1) / max(1, config.warmup_steps))
+    if config.schedule == "inverse_sqrt":
+        return min(warm, math.sqrt(max(1, config.warmup_steps) / (step + 1)))
     if config.schedule != "cosine":
         return warm
     return warm * max(config.final_rate, 0.5 * (1 + math.cos(math.pi * min(1.0, step / config.max_steps))))
@@ -295,7 +297,7 @@ def report(trainer: Trainer, record: dict[str, Any], writer: SummaryWriter | Non
         trainer.run.write_records(trainer.records)
     shown = {name.split("/")[1]: value for name, value in record.items() if name.startswith("validation/")}
     bar.set_postfix({name: f"{value:.4g}" for name, value in shown.items()})
-    if bar.disable:
+    if bar.disable and trainer.run:
         log.info("step %d: %s", trainer.step, ", ".join(f"{name} {value:.4g}" for name, value in shown.items()))
     if writer:
         for name, value in record.items():

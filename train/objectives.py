@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from graphnas.errors import InvalidValues
 from graphnas.metrics import kendall_tau
 from graphnas.models import GraphModel, GraphVAE, Predictor
+from graphnas.registry import Registry
 from graphnas.spaces import Architectures
 from graphnas.train.losses import LOSSES
 
@@ -82,7 +84,9 @@ class VAEObjective(Objective):
 
 
 class ScoreObjective(Objective):
-    """A loss between a predictor's scores and standardised labels.
+    """A loss between a predictor's scores and standardised labels, averaged over the members of an ensemble.
+
+    With w the model's `score_weight`, total = (1 - w) auxiliary + w loss where the model has an auxiliary loss.
 
     `validate` looks at all held-out graphs at once, since pairs and lists are no means over graphs, and adds Kendall's
     tau-b, which is NaN where labels or scores do not vary.
@@ -100,7 +104,13 @@ class ScoreObjective(Objective):
     def forward(self, archs: Architectures, y: Tensor | None = None) -> dict[str, Tensor]:
         if y is None:
             raise InvalidValues("a predictor learns from labels: none were given")
-        return {"total": self.loss(self.model(archs), y)}
+        opinions = self.model.member_scores(archs)
+        loss = torch.stack([self.loss(scores, y) for scores in opinions]).mean()
+        auxiliary = self.model.auxiliary_loss(archs)
+        if auxiliary is None:
+            return {"total": loss}
+        share = self.model.score_weight
+        return {"total": (1 - share) * auxiliary + share * loss, "score": loss, "auxiliary": auxiliary}
 
     @torch.no_grad()
     def validate(self, archs: Architectures, y: Tensor | None = None) -> dict[str, float]:
@@ -112,8 +122,26 @@ class ScoreObjective(Objective):
         return {"total": float(self.loss(scores, y)), "kendall": kendall_tau(scores, y)}
 
 
+OBJECTIVES: Registry[Callable[..., Objective]] = Registry("objective")
+"""Makers of what a predictor minimises: (model, loss, all training labels float [B], batch size, **arguments)."""
+
+
+@OBJECTIVES.register("score")
+def score_objective(model: Predictor, loss: str, y: Tensor, batch_size: int) -> Objective:
+    """The :class:`ScoreObjective`, which needs neither labels nor batch size."""
+    return ScoreObjective(model, loss)
+
+
 @torch.no_grad()
 def score_all(model: Predictor, archs: Architectures, batch_size: int = 4096) -> Tensor:
     """Scores of many architectures, float [B] on the CPU, in the mode the model is in."""
-    parts = [model(archs[start : start + batch_size]).cpu() for start in range(0, len(archs), batch_size)]
-    return torch.cat(parts) if parts else torch.zeros(0)
+    return member_scores_all(model, archs, batch_size).mean(0)
+
+
+@torch.no_grad()
+def member_scores_all(model: Predictor, archs: Architectures, batch_size: int = 4096) -> Tensor:
+    """Scores of many architectures by every network of an ensemble, float [K, B], otherwise like :func:`score_all`."""
+    if not len(archs):
+        return torch.zeros(1, 0)
+    starts = range(0, len(archs), batch_size)
+    return torch.cat([model.member_scores(archs[start : start + batch_size]).cpu() for start in starts], 1)

@@ -10,12 +10,14 @@ from lightning_fabric import seed_everything
 from torch import Tensor
 
 from graphnas.errors import GraphnasError, InvalidValues
-from graphnas.models import Predictor, create_model
+from graphnas.models import FeaturePredictor, Predictor, create_model, list_models
+from graphnas.models.zoo import MODELS
 from graphnas.spaces import Architectures, SearchSpace, get_space
 from graphnas.train.data import random_rows
 from graphnas.train.loop import Labelled, fit
-from graphnas.train.objectives import ScoreObjective, score_all
+from graphnas.train.objectives import member_scores_all, score_all
 from graphnas.train.predictor_config import PredictorSettings, read_settings
+from graphnas.train.pretrain import pretrain, start_from, vae_of
 
 MIN_LABELS = 5
 
@@ -57,10 +59,16 @@ class FittedPredictor:
         space: the space.
         settings: how it was fitted.
         members: the networks.
+        archs: B architectures it learned from.
+        y: their labels, float64 [B].
     """
 
-    def __init__(self, name: str, space: SearchSpace, settings: PredictorSettings, members: list[Member]) -> None:
+    def __init__(
+        self, name: str, space: SearchSpace, settings: PredictorSettings, members: list[Member],
+        archs: Architectures, y: Tensor,
+    ) -> None:  # fmt: skip
         self.name, self.space, self.settings, self.members = name, space, settings, members
+        self.archs, self.y = archs, y
 
     def predict(self, archs: Architectures) -> Tensor:
         """Labels of architectures, float64 [B] in the unit of the labels it was fitted on."""
@@ -73,15 +81,43 @@ class FittedPredictor:
             GraphnasError: a single member without labels kept aside, which knows nothing about its errors.
         """
         errors = torch.tensor([member.error for member in self.members], dtype=torch.float64)
-        known = errors[~errors.isnan()]
-        if len(self.members) == 1 and not len(known):
+        known, opinions = errors[~errors.isnan()], self._all(archs)
+        if len(opinions) == 1 and not len(known):
             raise GraphnasError("one network without labels kept aside has no uncertainty: fit with members=5")
-        spread = self._all(archs).var(0, correction=1) if len(self.members) > 1 else torch.zeros(len(archs)).double()
+        spread = opinions.var(0, correction=1) if len(opinions) > 1 else torch.zeros(len(archs)).double()
         return (spread + (known.square().mean() if len(known) else 0.0)).sqrt()
 
     def _all(self, archs: Architectures) -> Tensor:
-        """Every member's opinion, float64 [K, B]."""
-        return torch.stack([member.line(score_all(member.network, archs)) for member in self.members])
+        """Every opinion, float64 [K, B]: one per member, or those of all its networks where it is an ensemble."""
+        return torch.cat([member.line(member_scores_all(member.network, archs)) for member in self.members])
+
+
+class FittedFeatures(FittedPredictor):
+    """A regression on fixed features. It has no members: its labels and its seed are all that makes it again.
+
+    Args:
+        name: of the model.
+        space: the space.
+        settings: how it was fitted; only `model_args` count.
+        model: the regression.
+        archs: B architectures it learned from.
+        y: their labels, float64 [B].
+        seed: it was fitted with.
+    """
+
+    def __init__(
+        self, name: str, space: SearchSpace, settings: PredictorSettings, model: FeaturePredictor,
+        archs: Architectures, y: Tensor, seed: int,
+    ) -> None:  # fmt: skip
+        super().__init__(name, space, settings, [], archs, y)
+        self.model, self.seed = model, seed
+
+    def predict(self, archs: Architectures) -> Tensor:
+        return self.model.predict(archs)
+
+    def predict_std(self, archs: Architectures) -> Tensor:
+        """Standard deviations of the labels of new observations, float64 [B]."""
+        return self.model.predict_std(archs)
 
 
 def fit_predictor(
@@ -90,8 +126,10 @@ def fit_predictor(
 ) -> FittedPredictor:  # fmt: skip
     """Fit a predictor of the zoo on labelled architectures.
 
+    Regressions on fixed features (`ridge`, `gbdt`, `gp`, `blend`) do not train: fields about training are not read.
+
     Args:
-        name: as listed by `list_models(kind="predictor")`.
+        name: as listed by `list_models(kind="predictor")`, or the name of a VAE, which means `encoder` with that one.
         archs: B architectures of the space.
         y: float [B], higher is better, in any unit.
         space: name or object.
@@ -109,11 +147,34 @@ def fit_predictor(
     space = get_space(space)
     y = check_labels(archs, y)
     settings = read_settings(name, space.name, **overrides)
+    if name in list_models(kind="vae"):
+        name, settings.model_args = "encoder", {"vae": name, **settings.model_args}
+    if settings.start_from and name == "encoder":
+        settings.model_args = vae_of(settings.start_from, settings.model_args.get("vae")) | settings.model_args
+    if issubclass(MODELS[name], FeaturePredictor):
+        return fit_features(name, space, settings, archs, y, seed)
     folds = make_folds(space, archs, settings, seed)
     members = []
     for number, kept in enumerate(folds):
         members.append(fit_member(name, space, archs, y, kept, settings, seed * 1000 + number, device))
-    return FittedPredictor(name, space, settings, members)
+    return FittedPredictor(name, space, settings, members, archs, y)
+
+
+def fit_features(
+    name: str, space: SearchSpace, settings: PredictorSettings, archs: Architectures, y: Tensor, seed: int
+) -> FittedFeatures:
+    """Fit a regression on fixed features; the same arguments give the same one.
+
+    Raises:
+        UnknownName: no such model or option.
+        InvalidValues: another kind of model, settings about weights, or architectures that do not differ.
+    """
+    model = create_model(name, space, **settings.model_args)
+    if not isinstance(model, FeaturePredictor):
+        raise InvalidValues(f"{name!r} is no regression on fixed features")
+    if settings.start_from or settings.pretrain_steps:
+        raise InvalidValues(f"{name!r} has no weights: start_from and pretrain_steps are for networks")
+    return FittedFeatures(name, space, settings, model.fit(archs, y, seed), archs, y, seed)
 
 
 def check_labels(archs: Architectures, y: Tensor) -> Tensor:
@@ -156,13 +217,17 @@ def fit_member(
     network = create_model(name, space, **settings.model_args)
     if not isinstance(network, Predictor):
         raise InvalidValues(f"{name!r} is no predictor: see `graphnas models list --kind predictor`")
+    if settings.start_from:
+        start_from(network, settings.start_from)
+    if settings.pretrain_steps:
+        pretrain(network, space, settings.pretrain_steps, seed, device)
     mean, spread = (float(y.mean()), float(y.std())) if settings.standardise else (0.0, 1.0)
     target = ((y - mean) / spread).float()
     learn, judge = (~kept).nonzero().flatten(), kept.nonzero().flatten()
     chosen = judge if len(judge) else learn
     config = settings.fit_config(len(learn), seed, device)
     result = fit(
-        ScoreObjective(network, settings.loss),
+        settings.make_objective(network, target[learn]),
         Labelled(archs[learn], target[learn]),
         Labelled(archs[chosen], target[chosen]),
         config,

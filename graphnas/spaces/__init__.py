@@ -8,8 +8,9 @@ from importlib import import_module
 from graphnas.errors import UnknownName
 from graphnas.spaces.architectures import Architectures
 from graphnas.spaces.base import INPUT, OUTPUT, SearchSpace
+from graphnas.spaces.cell_matrices import CellLayout, CellMatrices
 
-__all__ = ["INPUT", "OUTPUT", "Architectures", "SearchSpace", "get_space", "list_spaces"]
+__all__ = ["INPUT", "OUTPUT", "Architectures", "CellLayout", "CellMatrices", "SearchSpace", "get_space", "list_spaces"]
 
 _SPACES = {
     "bn8": "graphnas.spaces.bn8:BN8",

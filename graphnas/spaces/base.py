@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from graphnas.errors import InvalidArchitecture, OutsideSpace
+from graphnas.errors import InvalidArchitecture, OutsideSpace, UnknownName
 from graphnas.spaces.architectures import Architectures
+from graphnas.spaces.cell_matrices import CellLayout, CellMatrices, vertex_matrices
 
 INPUT, OUTPUT = 0, 1
 
@@ -164,6 +165,31 @@ class SearchSpace(ABC):
     @abstractmethod
     def cost(self, archs: Architectures) -> dict[str, Tensor]:
         """`flops`, `params` int64 [B] of the network; `vertex_flops`, `vertex_params` int64 [B, M, N] per module."""
+
+    @property
+    def cell_layout(self) -> CellLayout:
+        """Sizes and units of :meth:`cell_matrices`."""
+        return CellLayout(1, self.max_nodes)
+
+    def cell_matrices(self, archs: Architectures, dataset: str | None = None) -> CellMatrices:
+        """Types and costs by edge of the cell; here [i, j] belongs to vertex j, the output in the last column.
+
+        Args:
+            archs: B architectures.
+            dataset: the data the network is for, where the space knows several; None is its usual one.
+
+        Raises:
+            UnknownName: a data set where the space has one only.
+        """
+        if dataset is not None:
+            raise UnknownName(f"data set of {self.name}", dataset, [])
+        archs = archs.widen(self.max_nodes)
+        cost = self.cost(archs)
+        return vertex_matrices(archs, self._type_codes(), cost["vertex_flops"], cost["vertex_params"])
+
+    def _type_codes(self) -> Tensor:
+        """int64 [T]: the number :meth:`cell_matrices` shows for every entry of the vocabulary."""
+        return torch.arange(1, self.num_ops + 1)
 
     # -- decoding -----------------------------------------------------------------------------------------------
     @abstractmethod

@@ -14,6 +14,7 @@ from graphnas.spaces.architectures import Architectures
 from graphnas.spaces.base import INPUT, OUTPUT, Rule, SearchSpace
 from graphnas.spaces.bn8_graphs import edited, legal_edits, parse_rows, permuted, stable_order
 from graphnas.spaces.bn8_score import NUM_VARIABLES, VARIABLES, asia_matrix, bic
+from graphnas.spaces.cell_matrices import CellLayout
 
 FIRST = OUTPUT + 1  # vocabulary index of the first variable
 LAST = NUM_VARIABLES + 1  # place of the output
@@ -216,6 +217,10 @@ class BN8(SearchSpace):
         total = params.sum(1)
         each = params[:, None]
         return {"flops": total, "params": total.clone(), "vertex_flops": each, "vertex_params": each.clone()}
+
+    @property
+    def cell_layout(self) -> CellLayout:
+        return CellLayout(1, self.max_nodes, 1e1, 1e1)
 
     # -- decoding -----------------------------------------------------------------------------------------------
     def type_mask(self, partial: Architectures, vertex: int) -> Tensor:

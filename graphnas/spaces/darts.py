@@ -10,6 +10,7 @@ from torch import Generator, Tensor
 from graphnas.errors import OutsideSpace
 from graphnas.spaces.architectures import Architectures
 from graphnas.spaces.base import Rule, as_lines
+from graphnas.spaces.cell_matrices import CellLayout
 from graphnas.spaces.darts_cells import (
     CELL_RADIX,
     CELL_SIZE,
@@ -209,6 +210,10 @@ class DARTS(FixedSpace):
             raise OutsideSpace(f"a network needs at least 1 channel and 1 cell (got {channels} and {num_cells})")
         sources, operations = (part.flatten(2) for part in split(self.choices(archs)))
         return network_cost(sources, operations, OPS, CELL_STARTS, channels, num_cells)
+
+    @property
+    def cell_layout(self) -> CellLayout:
+        return CellLayout(20, self.max_nodes)
 
     # -- decoding -----------------------------------------------------------------------------------------------
     def edge_mask(self, partial: Architectures, vertex: int, source: int) -> tuple[Tensor, Tensor]:

@@ -14,6 +14,7 @@ from torch.nn.functional import pad
 from graphnas.errors import InvalidArchitecture, OutsideSpace
 from graphnas.spaces.architectures import Architectures
 from graphnas.spaces.base import as_lines
+from graphnas.spaces.cell_matrices import CellLayout
 from graphnas.spaces.enas_cost import network_cost
 from graphnas.spaces.fixed import FixedSpace, Layout, build_layout
 
@@ -148,6 +149,10 @@ class ENAS(FixedSpace):
         choices = self.choices(archs)
         skips = self._fit(archs)[1][:, :, 1:-1].sum(1) - 1
         return network_cost(choices[:, self._op_places], skips, filters)
+
+    @property
+    def cell_layout(self) -> CellLayout:
+        return CellLayout(1, self.max_nodes, 1e7, 1e5)
 
 
 class ENAS6(ENAS):

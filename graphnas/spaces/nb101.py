@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from graphnas.spaces.architectures import Architectures
+from graphnas.spaces.cell_matrices import CellLayout
 from graphnas.spaces.dag import DagSpace
 from graphnas.spaces.isomorphism import canonical, relabel
 from graphnas.spaces.nb101_cost import network_cost
@@ -63,3 +65,10 @@ class NB101(DagSpace):
         return {
             name: values.gather(2, spread) if name.startswith("vertex") else values for name, values in cost.items()
         }
+
+    @property
+    def cell_layout(self) -> CellLayout:
+        return CellLayout(9, self.max_nodes, 1e7, 1e5)
+
+    def _type_codes(self) -> Tensor:
+        return torch.tensor([1, 5, 3, 2, 4])  # input first, output last, convolutions by kernel

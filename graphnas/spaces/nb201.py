@@ -12,6 +12,7 @@ from torch import Tensor
 from graphnas.errors import InvalidArchitecture
 from graphnas.spaces.architectures import Architectures
 from graphnas.spaces.base import INPUT, OUTPUT, as_lines, hash_keys
+from graphnas.spaces.cell_matrices import CellLayout, CellMatrices
 from graphnas.spaces.fixed import FixedSpace, Layout, build_layout
 from graphnas.spaces.nb201_classes import OPS, functional_strings, published_strings
 from graphnas.spaces.nb201_cost import network_cost
@@ -193,3 +194,21 @@ class NB201(FixedSpace):
             network order and vertex.
         """
         return network_cost(self.choices(archs), dataset, convention)
+
+    @property
+    def cell_layout(self) -> CellLayout:
+        return CellLayout(15, 4)
+
+    def cell_matrices(self, archs: Architectures, dataset: str | None = None) -> CellMatrices:
+        """[i, j] belongs to the cell edge i -> j: types 0 none, 1 skip, 2 conv 1x1, 3 conv 3x3, 4 pooling.
+
+        Args:
+            archs: B architectures.
+            dataset: one of those :meth:`cost` knows; None is cifar10.
+        """
+        choices, (start, end) = self.choices(archs), torch.tensor(EDGES, device=archs.device).T
+        cost = network_cost(choices, dataset or "cifar10", "macs+bn")
+        values = torch.cat([choices[:, None], *(cost[f"vertex_{name}"][..., 1:-1] for name in ("flops", "params"))], 1)
+        matrices = values.new_zeros(*values.shape[:2], 4, 4)
+        matrices[:, :, start, end] = values
+        return CellMatrices(matrices[:, 0], *matrices[:, 1:].chunk(2, 1))

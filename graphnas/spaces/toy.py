@@ -9,6 +9,7 @@ from torch import Tensor
 
 from graphnas.spaces.architectures import Architectures
 from graphnas.spaces.base import OUTPUT
+from graphnas.spaces.cell_matrices import CellLayout
 from graphnas.spaces.dag import DagSpace
 
 CONV, POOL = 2, 3  # vocabulary of the space
@@ -84,6 +85,10 @@ class Toy(DagSpace):
         flops = POSITIONS * (2 * params + adding + 9 * pool)
         totals = {"flops": flops.sum(1), "params": params.sum(1)}
         return totals | {"vertex_flops": flops[:, None], "vertex_params": params[:, None]}
+
+    @property
+    def cell_layout(self) -> CellLayout:
+        return CellLayout(1, self.max_nodes, 1e3, 1e1)
 
 
 def _best_path(archs: Architectures, value: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from graphnas.registry import Registry
 from graphnas.spaces import SearchSpace, get_space
 from graphnas.tables.base import Table
 from graphnas.tables.bn8 import bn8_table
+from graphnas.tables.cell_json import import_cells
 from graphnas.tables.compact import is_compact, load_compact, save_compact
 from graphnas.tables.digits import NAME as DIGITS
 from graphnas.tables.digits import digits_table
@@ -39,7 +40,7 @@ DEFAULTS = {"bn8": "bn8", "toy": "toy", "nb201": DIGITS}
 """Search space -> the built-in table whose labels are used where nobody names another."""
 KNOWN_FORMS = (
     "a NAS-Bench-101 .tfrecord, a NAS-Bench-201 .pth, a NATS-Bench .pickle.pbz2, .tar or folder, "
-    "an ENAS .txt, a .csv, or a table written by `graphnas data convert`"
+    "an ENAS .txt, a .csv, a .json of NAR, or a table written by `graphnas data convert`"
 )
 _READERS: dict[str, Callable[..., Table]] = {
     "compact": load_compact,
@@ -48,6 +49,7 @@ _READERS: dict[str, Callable[..., Table]] = {
     "nb201_members": read_nb201_members,
     "enas": read_enas,
     "csv": read_csv,
+    "cells": import_cells,
 }
 _NEED_SPACE = ("compact", "enas", "csv")
 _SHOW_PROGRESS = ("nb101", "nb201", "nb201_members")
@@ -130,7 +132,7 @@ def _read(path: Path, space: SearchSpace | None, progress: Progress | None, opti
 
 
 def detect(path: Path) -> str:
-    """What a file or folder holds, by its content: compact, nb101, nb201, nb201_members, enas or csv.
+    """What a file or folder holds, by its content: compact, nb101, nb201, nb201_members, enas, csv or cells (JSON).
 
     Raises:
         CorruptFile: none of these.
@@ -161,6 +163,8 @@ def _detect_text(path: Path, head: bytes) -> str:
         raise CorruptFile(f"{path}: a damaged or unknown {kind} ({error}): expected {KNOWN_FORMS}") from None
     if first.startswith("[["):
         return "enas"
+    if first.lstrip("[ ").startswith("{"):
+        return "cells"
     if "," in first and first.rstrip("\r\n").isprintable():
         return "csv"
     raise CorruptFile(f"{path}: expected {KNOWN_FORMS} (it begins with {head[:16]!r})")

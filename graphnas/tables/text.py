@@ -58,7 +58,7 @@ def read_enas(path: Path, space: SearchSpace | None = None) -> Table:
     found = get_space(ENAS_SPACES.get(texts[0].count("[") - 1, "enas6")) if space is None and texts else space
     if found is None:
         raise CorruptFile(f"{path}: an empty file where ENAS architectures were expected")
-    archs = _parse(path, found, texts)
+    archs = parse_lines(found, path, list(enumerate(texts, 1)))
     column = torch.tensor(values, dtype=torch.float32)[:, None, None, None]
     table = Table(found, archs, column, ("accuracy",), units={"accuracy": "fraction"}, source=path.name)
     _refuse_conflicts(path, table, first_line=1)
@@ -112,7 +112,7 @@ def read_csv(
     if ragged is not None:
         raise CorruptFile(f"{path}: line {ragged} has {len(rows[ragged - 2])} cells where the header has {len(header)}")
     cells = dict(zip(header, zip(*rows, strict=True), strict=True)) if rows else {name: () for name in header}
-    archs = _parse(path, space, _arch_texts(path, cells, arch))
+    archs = parse_lines(space, path, list(enumerate(_arch_texts(path, cells, arch), 2)))
     chosen = _choose(path, cells, columns, {arch, "matrix", "ops", "hash"})
     table = _assemble(path, space, archs, cells, chosen, units or {})
     if repeats == "runs":
@@ -205,11 +205,21 @@ def _number(path: Path, line: int, name: str, cell: str) -> float:
         raise CorruptFile(f"{path}: line {line}: {name} is a number or empty (got {cell[:80]!r})") from None
 
 
-def _parse(path: Path, space: SearchSpace, texts: Sequence[str]) -> Architectures:
+def parse_lines(space: SearchSpace, source: Path | str, rows: Sequence[tuple[int, str]]) -> Architectures:
+    """The architectures of some numbered lines of a file.
+
+    Raises:
+        InvalidArchitecture: naming the file and the line.
+    """
     try:
-        return space.parse(texts)
-    except InvalidArchitecture as error:
-        raise InvalidArchitecture(f"{path}: {error}") from None
+        return space.parse([text for _, text in rows])
+    except InvalidArchitecture:
+        for number, text in rows:
+            try:
+                space.parse([text])
+            except InvalidArchitecture as error:
+                raise InvalidArchitecture(f"{source}: {str(error).replace('row 0', f'line {number}', 1)}") from None
+        raise
 
 
 # -- repeated architectures -------------------------------------------------------------------------------------------

@@ -1,0 +1,82 @@
+"""`graphnas predict`."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+from graphnas.checkpoint import write_text
+from graphnas.commands.parsing import make_parser, parse, print_table, stderr, use_threads
+from graphnas.errors import GraphnasError, InvalidArchitecture, OutsideSpace
+from graphnas.spaces import Architectures, SearchSpace
+from graphnas.tables.text import parse_lines
+from graphnas.train.predictor_files import load_predictor
+
+DESCRIPTION = """Rank architectures by a fitted predictor: those of a text file (one per line), of the column `arch`
+of a CSV, or all of the space. Writes a CSV with rank, architecture, prediction and standard deviation, best first.
+Example: graphnas predict runs/my_predictor all --out ranking.csv"""
+
+SHOWN = 10
+
+
+def run(command: str, arguments: Sequence[str]) -> None:
+    """Rank architectures by a saved predictor."""
+    parser = make_parser(command, DESCRIPTION)
+    parser.add_argument("folder", metavar="MODEL", help="folder of `graphnas train predictor`")
+    parser.add_argument("archs", metavar="ARCHS", help="text or CSV file, or `all` for the whole space")
+    parser.add_argument("--out", type=str, default="ranking.csv", help="CSV to write")
+    parser.add_argument("--threads", type=int, help="threads of the CPU to use (default all)")
+    options = parse(parser, arguments)
+    use_threads(options.threads)
+    fitted = load_predictor(Path(options.folder))
+    archs = read_architectures(fitted.space, options.archs)
+    begin = time.monotonic()
+    mean = fitted.predict(archs)
+    try:
+        std: Tensor | None = fitted.predict_std(archs)
+    except GraphnasError as error:
+        stderr(f"no uncertainty: {error}")
+        std = None
+    order = mean.argsort(descending=True, stable=True)
+    text = fitted.space.format(archs[order])
+    numbers = zip(mean[order].tolist(), [""] * len(order) if std is None else std[order].tolist(), strict=True)
+    rows = [(rank, arch, *pair) for rank, (arch, pair) in enumerate(zip(text, numbers, strict=True), 1)]
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerows([("rank", "arch", "prediction", "std"), *rows])
+    path = write_text(Path(options.out), stream.getvalue())
+    stderr(f"{len(rows):,} architectures in {time.monotonic() - begin:.1f} s: {path}")
+    print_table([{"rank": rank, "prediction": value, "arch": arch} for rank, arch, value, _ in rows[:SHOWN]])
+
+
+def read_architectures(space: SearchSpace, source: str) -> Architectures:
+    """All of the space, or the lines or the column `arch` of a file.
+
+    Raises:
+        InvalidArchitecture: naming file and line.
+        GraphnasError: no such file, no architecture in it, or a space that cannot be enumerated.
+    """
+    if source == "all":
+        try:
+            return space.enumerate()
+        except OutsideSpace as error:
+            raise GraphnasError(f"{error}; or name a file of architectures") from error
+    try:
+        lines = Path(source).read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise GraphnasError(f"cannot read architectures from {source}: {error}") from error
+    rows = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    if rows and "arch" in (header := next(csv.reader([rows[0][1]]))):
+        place = header.index("arch")
+        cells = [(number, next(csv.reader([line]))) for number, line in rows[1:]]
+        short = next((number for number, row in cells if len(row) <= place), None)
+        if short is not None:
+            raise InvalidArchitecture(f"{source}: line {short} has no column arch")
+        rows = [(number, row[place]) for number, row in cells]
+    if not rows:
+        raise GraphnasError(f"{source} holds no architecture")
+    return parse_lines(space, source, rows)

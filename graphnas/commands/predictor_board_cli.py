@@ -1,0 +1,125 @@
+"""`graphnas leaderboard predictor`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from joblib import Parallel, delayed
+from jsonargparse import Namespace
+
+from graphnas.commands.leaderboard_cli import assignment
+from graphnas.commands.parsing import UsageError, make_parser, parse, stderr
+from graphnas.errors import GraphnasError
+from graphnas.models import list_models
+from graphnas.spaces import get_space
+from graphnas.tables import default_table, load_table
+from graphnas.train.config import check_range
+from graphnas.train.noise_ceiling import noise_ceiling
+from graphnas.train.predictor_board import Entry, read_predictor_results, run_predictor_entry
+from graphnas.train.predictor_evaluation import Labels, Task, read_labels
+from graphnas.train.predictor_report import markdown, write_predictor_report
+
+DESCRIPTION = """Fit predictors of the zoo on few labels, judge them on many, over seeds: Kendall's tau-b by number of
+labels beside the raw-feature rows and what label noise alone leaves of it. Every model trains by its recipe. --out
+holds results/ (one JSON per fit), predictors.md, predictors.csv and a learning curve per task; what is finished is not
+done again, so the command can be interrupted and repeated, with more models, sizes or seeds too.
+
+Example: graphnas leaderboard predictor --spaces nb201 --labels nb201=nb201_accuracies.csv:cifar10_test_200 \\
+             --sizes 40 78 390 781 --test_size 7812 --seeds 5 --jobs 2 --out runs/predictors"""
+
+QUICK: dict[str, Any] = {"epochs": 2, "members": 1}
+QUICK_SIZES = [20]
+
+
+def run(command: str, arguments: Sequence[str]) -> None:
+    """Fit and judge what is missing, write the report, print it."""
+    parser = make_parser(command, DESCRIPTION)
+    parser.add_argument("--models", nargs="+", default=["*"], help="names or patterns")
+    parser.add_argument("--spaces", nargs="+", default=["nb201"], help="search spaces")
+    parser.add_argument(
+        "--labels", nargs="*", default=[], help="SPACE=TABLE_OR_FILE or SPACE=FILE:METRIC for any space"
+    )
+    parser.add_argument("--sizes", type=list[int], default=[40, 78, 390], help="numbers of labels to learn from")
+    parser.add_argument("--test_size", type=int, help="architectures to judge on (default half of the labelled ones)")
+    parser.add_argument("--parting", choices=["classes", "rows"], default="classes", help=PARTING)
+    parser.add_argument("--seeds", type=int, default=5, help="fits per model, task and size, seeds 0, 1, ...")
+    parser.add_argument("--jobs", type=int, default=1, help="fits at the same time, one thread each")
+    parser.add_argument("--quick", action="store_true", help="20 labels, 2 epochs: seconds per model")
+    parser.add_argument("--report", action="store_true", help="write the report of what is finished, fit nothing")
+    parser.add_argument("--out", type=str, default="runs/predictors", help="folder of results and report")
+    options = parse(parser, arguments)
+    check_range(options, 1, "seeds", "jobs")
+    folder, tasks, failures = Path(options.out), read_tasks(options), []
+    if not options.report:
+        failures = fit_all(options, tasks, folder)
+    results = read_predictor_results(folder)
+    if not results:
+        raise GraphnasError(failures[0] if failures else f"{folder} has no finished fit to report")
+    ceilings = read_ceilings(tasks)
+    paths = write_predictor_report(folder, results, ceilings)
+    print(markdown(results, ceilings))
+    print("\n".join(map(str, paths)))
+    if failures:
+        raise GraphnasError(f"{len(failures)} fits failed, the first: {failures[0]}")
+
+
+PARTING = (
+    "classes: no function of the test part is learned from; rows: plain permutation, as released predictors were judged"
+)
+
+
+def read_tasks(options: Namespace) -> list[Task]:
+    """One task per space."""
+    labels = {get_space(space).name: source for space, source in map(assignment, options.labels)}
+    tasks = []
+    for name in dict.fromkeys(get_space(space).name for space in options.spaces):
+        file, colon, metric = labels.get(name, "").rpartition(":")
+        source, column = (file, metric) if colon else (labels.get(name), None)
+        tasks.append(Task(name, source, column, options.test_size, options.parting))
+    return tasks
+
+
+def fit_all(options: Namespace, tasks: Sequence[Task], folder: Path) -> list[str]:
+    """Fit what is not finished, small sizes and first seeds first; one line per failure."""
+    names = [name for pattern in options.models for name in list_models(pattern, kind="predictor")]
+    if not names:
+        raise UsageError(f"no predictor is called {' or '.join(options.models)}: see `graphnas models list`")
+    sizes = QUICK_SIZES if options.quick else options.sizes
+    overrides = QUICK if options.quick else {}
+    labels = {task.name: read_labels(task) for task in tasks}
+    entries = [
+        Entry(name, task, size, seed)
+        for seed in range(options.seeds)
+        for size in sorted(set(sizes))
+        for task in tasks
+        for name in dict.fromkeys(names)
+    ]
+    work = (delayed(fit_entry)(entry, labels[entry.task.name], folder, overrides) for entry in entries)
+    return [failure for failure in Parallel(n_jobs=options.jobs)(work) if failure]
+
+
+def fit_entry(entry: Entry, labels: Labels, folder: Path, overrides: dict[str, Any]) -> str | None:
+    """Run one entry; what went wrong, if anything, so that the others go on."""
+    begin = time.monotonic()
+    try:
+        run_predictor_entry(entry, labels, folder, overrides)
+    except (GraphnasError, OSError) as error:
+        return f"{entry.name}: {error}"
+    stderr(f"{entry.name}: {time.monotonic() - begin:.1f} s")
+    return None
+
+
+def read_ceilings(tasks: Sequence[Task]) -> dict[str, float]:
+    """What label noise leaves of a perfect ranking, for the tasks whose labels tell."""
+    found = {}
+    for task in tasks:
+        space = get_space(task.space)
+        source = task.source or default_table(space)
+        table = load_table(source, space=space) if source else None
+        ceiling = noise_ceiling(table, task.metric or table.default_metric) if table else None
+        if ceiling is not None:
+            found[task.name] = ceiling
+    return found

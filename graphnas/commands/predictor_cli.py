@@ -1,0 +1,135 @@
+"""`graphnas train predictor` and `graphnas evaluate predictor`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+
+import torch
+from jsonargparse import Namespace
+
+from graphnas.commands.parsing import (
+    CommandParser,
+    UsageError,
+    make_parser,
+    parse,
+    print_values,
+    stderr,
+    use_threads,
+    write_json,
+)
+from graphnas.errors import GraphnasError
+from graphnas.plot import scatter
+from graphnas.spaces import get_space
+from graphnas.train.predictor import fit_predictor
+from graphnas.train.predictor_config import PredictorSettings, read_settings
+from graphnas.train.predictor_evaluation import Task, evaluate_predictor, part_rows, read_labels
+from graphnas.train.predictor_files import CONTENTS, load_predictor, read_contents, save_predictor
+
+TRAIN = """Fit a performance predictor on labelled architectures: a CSV with a column `arch` in the text form of the
+space and a column of numbers (higher is better), or any table graphnas knows. A share of them is kept aside first, to
+tell how good such a predictor is; the saved one then learns from all of them.
+Example: graphnas train predictor --labels my.csv --space nb201 --out runs/my_predictor"""
+
+EVALUATE = """Judge a fitted predictor on labelled architectures; those that compute the same function as one it learned
+from are left out. Writes RUN/evaluation.json and RUN/predicted.png.
+Example: graphnas evaluate predictor runs/my_predictor --labels nb201_accuracies.csv --metric cifar10_test_200"""
+
+QUICK_EPOCHS = 3
+
+
+def make_train_parser() -> CommandParser:
+    """Options of `train predictor`; the settings' defaults are those of the model's recipe."""
+    parser = make_parser("train predictor", TRAIN)
+    parser.add_argument("--labels", type=str, help="CSV file or table; the built-in one of the space if not given")
+    parser.add_argument("--space", type=str, default="nb201", help="search space")
+    parser.add_argument("--metric", type=str, help="column of the labels; the table's default if not given")
+    parser.add_argument("--model", type=str, default="flan", help="see `graphnas models list --kind predictor`")
+    parser.add_argument("--num_labels", type=int, help="learn from this many random labels instead of all")
+    parser.add_argument("--held_out", type=float, default=0.2, help="share kept aside to judge; 0 judges nothing")
+    parser.add_argument("--seed", type=int, default=0, help="of parts, weights and order")
+    parser.add_argument("--device", type=str, default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument("--threads", type=int, help="threads of the CPU to use (default all)")
+    parser.add_argument("--quick", action="store_true", help=f"a run of seconds: {QUICK_EPOCHS} epochs")
+    parser.add_argument("--out", type=str, help="folder (default runs/predictor-MODEL-SPACE-SEED)")
+    parser.add_class_arguments(PredictorSettings)
+    return parser
+
+
+def read_train_options(arguments: Sequence[str]) -> Namespace:
+    """Parsed options, over the recipe of model and space."""
+    parser = make_train_parser()
+    options = parse(parser, arguments)
+    recipe = asdict(read_settings(options.model, get_space(options.space).name))
+    if options.quick:
+        recipe |= {"epochs": QUICK_EPOCHS, "members": 1}
+    parser.set_defaults(recipe)
+    return parse(parser, arguments)
+
+
+def train(arguments: Sequence[str]) -> None:
+    """Fit, judge on what was kept aside, fit on everything, save."""
+    options = read_train_options(arguments)
+    use_threads(options.threads)
+    if not 0 <= options.held_out < 1:
+        raise UsageError(f"--held_out must be at least 0 and below 1 (got {options.held_out})")
+    task = Task(options.space, options.labels, options.metric)
+    labels = read_labels(task)
+    space, archs, y = labels
+    out = Path(options.out or f"runs/predictor-{options.model}-{space.name}-{options.seed}")
+    if (out / CONTENTS).exists():
+        raise GraphnasError(f"{out} holds a predictor already: choose another --out")
+    if options.num_labels is not None:
+        if not 1 <= options.num_labels <= len(y):
+            raise UsageError(f"--num_labels must lie between 1 and {len(y)} (got {options.num_labels})")
+        rows = torch.randperm(len(y), generator=torch.Generator().manual_seed(options.seed))[: options.num_labels]
+        archs, y = archs[rows], y[rows]
+        labels = labels._replace(archs=archs, y=y)
+    settings = {field.name: options[field.name] for field in fields(PredictorSettings)}
+    values: dict[str, float] = {}
+    if options.held_out > 0:
+        test_size = max(2, round(options.held_out * len(y)))
+        parted = Task(options.space, options.labels, options.metric, test_size)
+        rows_of = part_rows(labels, parted, 0, options.seed)
+        learn = torch.ones(len(y), dtype=torch.bool)
+        learn[rows_of.test] = False
+        stderr(f"fitting on {int(learn.sum())} of {len(y)} labels to judge on the others")
+        judged = fit_predictor(options.model, archs[learn], y[learn], space, options.seed, options.device, **settings)
+        values = evaluate_predictor(judged, archs[rows_of.test], y[rows_of.test])
+    stderr(f"fitting on all {len(y)} labels")
+    fitted = fit_predictor(options.model, archs, y, space, options.seed, options.device, **settings)
+    save_predictor(fitted, out, {"metric": options.metric, "labels": options.labels, "held_out": values})
+    stderr(f"predictor: {out}")
+    if values:
+        print_values(values)
+
+
+def evaluate(arguments: Sequence[str]) -> None:
+    """Judge a saved predictor on labels it has not seen."""
+    parser = make_parser("evaluate predictor", EVALUATE)
+    parser.add_argument("folder", metavar="RUN", help="folder of `graphnas train predictor`")
+    parser.add_argument("--labels", type=str, help="CSV file or table; what it learned from if not given")
+    parser.add_argument("--metric", type=str, help="column of the labels; what it learned if not given")
+    parser.add_argument("--threads", type=int, help="threads of the CPU to use (default all)")
+    options = parse(parser, arguments)
+    use_threads(options.threads)
+    folder = Path(options.folder)
+    fitted, content = load_predictor(folder), read_contents(folder)
+    source = options.labels or content.get("labels")
+    metric = options.metric or (content.get("metric") if options.labels in (None, content.get("labels")) else None)
+    labels = read_labels(Task(fitted.space.name, source, metric))
+    known = set(fitted.space.class_ids(fitted.archs).tolist())
+    unseen = torch.tensor([one not in known for one in fitted.space.class_ids(labels.archs).tolist()])
+    if int(unseen.sum()) < 2:
+        raise GraphnasError(f"{source or 'the table'} has no labels beside those the predictor learned from")
+    archs, y = labels.archs[unseen], labels.y[unseen]
+    values = evaluate_predictor(fitted, archs, y)
+    print_values({"architectures": len(y), **values})
+    write_json(folder / "evaluation.json", {"labels": source, "metric": metric, "count": len(y), "values": values})
+    stderr(str(scatter(y, fitted.predict(archs), folder / "predicted.png", "measured", "predicted", diagonal=True)))
+
+
+def run(command: str, arguments: Sequence[str]) -> None:
+    """The command of that name."""
+    {"train predictor": train, "evaluate predictor": evaluate}[command](arguments)

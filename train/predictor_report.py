@@ -1,0 +1,117 @@
+"""The predictor leaderboard as tables, CSV and learning curves."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from graphnas.checkpoint import write_text
+from graphnas.metrics import mean_confidence_interval
+from graphnas.plot.label_curves import label_curves
+
+Result = dict[str, Any]
+
+DETAILS = {
+    "kendall_top": "tau, better half",
+    "spearman": "Spearman",
+    "pearson": "Pearson",
+    "rmse": "RMSE",
+    "top_1": "P@1 %",
+    "top_5": "P@5 %",
+    "top_10": "P@10 %",
+    "best_rank_at_1": "rank of the pick",
+    "best_rank_at_10": "best rank of 10",
+    "z_square": "z²",
+    "fit_seconds": "fit, CPU-s",
+    "query_seconds": "query, CPU-s",
+}
+"""Columns of the second table, at the largest number of labels."""
+
+
+def tasks_of(results: Sequence[Result]) -> list[str]:
+    """Names of the tasks, sorted."""
+    return sorted({result["task"] for result in results})
+
+
+def by_model(results: Sequence[Result], task: str, key: str) -> dict[str, dict[int, list[float]]]:
+    """model -> number of labels -> values of a task's seeds, the best model at the most labels first."""
+    found: dict[str, dict[int, list[float]]] = {}
+    for result in results:
+        value = result["values"].get(key)
+        if result["task"] == task and value is not None:
+            found.setdefault(result["model"], {}).setdefault(result["num_train"], []).append(float(value))
+    most = max((size for sizes in found.values() for size in sizes), default=0)
+    return dict(sorted(found.items(), key=lambda item: -_mean(item[1].get(most, []))))
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else float("-inf")
+
+
+def cell(values: Sequence[float]) -> str:
+    """Mean, and half-width of the 95 % interval where there are several."""
+    if not values:
+        return "–"
+    interval = mean_confidence_interval(values)
+    digits = 3 if abs(interval.mean) < 10 else 1
+    text = f"{interval.mean:.{digits}f}"
+    return text if len(values) == 1 else f"{text} ± {interval.half_width:.{digits}f}"
+
+
+def line(cells: Sequence[str]) -> str:
+    """One line of a Markdown table."""
+    return "| " + " | ".join(cells) + " |"
+
+
+def markdown(results: Sequence[Result], ceilings: Mapping[str, float]) -> str:
+    """Per task: tau-b of every model by number of labels, then everything else at the most labels."""
+    parts = []
+    for task in tasks_of(results):
+        taus = by_model(results, task, "kendall")
+        sizes = sorted({size for found in taus.values() for size in found})
+        seeds = max(len(runs) for found in taus.values() for runs in found.values())
+        lines = [f"### {task}", "", f"Kendall's tau-b by number of labels, up to {seeds} seeds:", ""]
+        lines += [line(["model", *map(str, sizes)]), "|" + "---|" * (1 + len(sizes))]
+        lines += [line([model, *(cell(found.get(size, [])) for size in sizes)]) for model, found in taus.items()]
+        if task in ceilings:
+            lines.append(line(["label noise alone", *[f"{ceilings[task]:.3f}"] * len(sizes)]))
+        details = {key: by_model(results, task, key) for key in DETAILS}
+        lines += [
+            "",
+            f"At {sizes[-1]} labels:",
+            "",
+            line(["model", *DETAILS.values()]),
+            "|" + "---|" * (1 + len(DETAILS)),
+        ]
+        for model in taus:
+            cells = [cell(values.get(model, {}).get(sizes[-1], [])) for values in details.values()]
+            lines.append(line([model, *cells]))
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts) + "\n"
+
+
+def as_csv(results: Sequence[Result]) -> str:
+    """All values, one line per result."""
+    keys = sorted({key for result in results for key in result["values"]})
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["model", "task", "num_train", "seed", *keys])
+    for result in results:
+        head = [result[key] for key in ("model", "task", "num_train", "seed")]
+        writer.writerow([*head, *(result["values"].get(key) for key in keys)])
+    return text.getvalue()
+
+
+def write_predictor_report(folder: Path, results: Sequence[Result], ceilings: Mapping[str, float]) -> list[Path]:
+    """predictors.md, predictors.csv and a learning curve per task, from whatever is finished."""
+    written = [
+        write_text(folder / "predictors.md", markdown(results, ceilings)),
+        write_text(folder / "predictors.csv", as_csv(results)),
+    ]
+    for task in tasks_of(results):
+        curves = by_model(results, task, "kendall")
+        written.append(label_curves(curves, folder / f"predictors_{task}.png", ceiling=ceilings.get(task), title=task))
+    return written
