@@ -15,7 +15,7 @@ from graphnas import get_space
 from graphnas.errors import UnknownName
 from graphnas.models.functional_features import GROUPS, functional_features, word_length, working_ops
 from graphnas.spaces import Architectures, SearchSpace
-from graphnas.spaces.isomorphism import canonical, relabel
+from graphnas.spaces.isomorphism import relabel
 from graphnas.testing import mixed_batch, seeded
 
 SPACES = ["toy", "nb101", "nb201", "enas6", "bn8", "darts"]
@@ -171,11 +171,27 @@ def test_rows_and_padding_do_not_matter(name: str) -> None:
     assert everything(space, archs[:0]).shape == (0, whole.shape[1])
 
 
-def test_isomorphic_graphs_have_the_same_features() -> None:
-    space = get_space("nb101")
-    archs = mixed_batch(space, 200)
-    other = relabel(archs, canonical(archs, space.num_labels).places)  # type: ignore[attr-defined]
-    assert not bool(archs.equal(other).all())
+def reordered(archs: Architectures) -> Architectures:
+    """The same graphs with their vertices in another topological order, drawn at random."""
+    generator, places = seeded(3), torch.arange(archs.max_nodes).repeat(len(archs), 1)
+    for row, adj in enumerate(archs.adj):
+        waiting = list(range(1, int(archs.num_nodes[row]) - 1))
+        for place in range(1, len(waiting) + 1):
+            ready = [vertex for vertex in waiting if not bool(adj[waiting, vertex].any())]
+            vertex = ready[int(torch.randint(len(ready), (), generator=generator))]
+            places[row, vertex] = place
+            waiting.remove(vertex)
+    return relabel(archs, places)
+
+
+@pytest.mark.parametrize("name", ["toy", "nb101", "bn8"])
+def test_isomorphic_graphs_have_the_same_features(name: str) -> None:
+    space = get_space(name)
+    archs = mixed_batch(space, 60)
+    other = reordered(archs)
+    assert float(archs.equal(other).float().mean()) < 0.9
+    if name == "nb101":
+        assert space.canonical_keys(archs) == space.canonical_keys(other)
     assert torch.allclose(everything(space, archs), everything(space, other), atol=1e-5)
 
 

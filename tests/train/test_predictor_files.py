@@ -39,6 +39,19 @@ def test_uncertainty_survives(tmp_path: Path) -> None:
     assert torch.allclose(load_predictor(tmp_path).predict_std(archs), before.predict_std(archs))
 
 
+def test_a_regression_on_features_is_fitted_again(tmp_path: Path) -> None:
+    before, archs = fitted("ridge"), get_space("toy").enumerate()[:9]
+    save_predictor(before, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["labels.safetensors", "predictor.json"]
+    after = load_predictor(tmp_path)
+    assert torch.allclose(after.predict_std(archs), before.predict_std(archs), rtol=1e-9)
+    content = json.loads((tmp_path / "predictor.json").read_text())
+    for changed, message in (({"seed": "1"}, "seed is '1'"), ({"model": "gin"}, "'gin' is no regression")):
+        (tmp_path / "predictor.json").write_text(json.dumps(content | changed))
+        with pytest.raises(CorruptFile, match=message):
+            load_predictor(tmp_path)
+
+
 def test_a_second_predictor_does_not_replace_the_first(tmp_path: Path) -> None:
     one = fitted(epochs=1)
     save_predictor(one, tmp_path)
