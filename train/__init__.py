@@ -1,9 +1,23 @@
-"""Training and evaluation: one loop, objectives, run folders, recipes."""
+"""Training and evaluation: one loop, objectives, run folders, recipes, fitted predictors."""
 
 from __future__ import annotations
 
 from graphnas.train.config import DataConfig, FitConfig, VAEConfig
 from graphnas.train.loop import FitResult, fit
 from graphnas.train.objectives import Objective, VAEObjective
+from graphnas.train.predictor import FittedPredictor, fit_predictor
+from graphnas.train.predictor_files import load_predictor, save_predictor
 
-__all__ = ["DataConfig", "FitConfig", "FitResult", "Objective", "VAEConfig", "VAEObjective", "fit"]
+__all__ = [
+    "DataConfig",
+    "FitConfig",
+    "FitResult",
+    "FittedPredictor",
+    "Objective",
+    "VAEConfig",
+    "VAEObjective",
+    "fit",
+    "fit_predictor",
+    "load_predictor",
+    "save_predictor",
+]
