@@ -31,7 +31,7 @@ Example: graphnas leaderboard vae --models svge dvae --spaces nb201 --seeds 3 --
 QUICK_STEPS = 60
 QUICK_SIZES = BoardSizes(
     EvaluationConfig(num_graphs=100, encodings=2, decodings=5, prior_points=50, prior_codes=500),
-    gp_seeds=1, legacy_epochs=2, fit_points=200, gp_points=300, max_labels=500,
+    gp_seeds=1, legacy_epochs=2, fit_points=60, gp_points=300, max_labels=500,
 )  # fmt: skip
 
 

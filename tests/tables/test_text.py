@@ -94,7 +94,7 @@ def test_space_is_asked_for(tmp_path: Path) -> None:
         (["cell,accuracy", f"{ROWS[0]},1"], {}, CorruptFile, "expected a column 'arch'.*cell, accuracy"),
         (["arch,name", f"{ROWS[0]},x"], {}, CorruptFile, "no column of numbers"),
         (["arch,accuracy", f"{ROWS[0]},1"], {"columns": ["acc"]}, UnknownName, "column of a.csv 'acc'.*accuracy"),
-        (["arch,accuracy", f"{ROWS[0]},1", "|none~0|,1"], {}, InvalidArchitecture, "a.csv: row 1"),
+        (["arch,accuracy", f"{ROWS[0]},1", "|none~0|,1"], {}, InvalidArchitecture, "a.csv: line 3"),
         (
             ["arch,accuracy", f"{ROWS[0]},1", f"{ROWS[1]},2", f"{ROWS[0]},3"],
             {},
@@ -148,10 +148,10 @@ def test_enas_of_twelve_layers(tmp_path: Path) -> None:
     ("lines", "error", "text"),
     [
         ([ENAS[0], ENAS[1].replace("0.7234", "high")], CorruptFile, "line 2: accuracy is a number"),
-        ([ENAS[0], ENAS[1].replace("[5]", "[6]")], InvalidArchitecture, "row 1"),
+        ([ENAS[0], ENAS[1].replace("[5]", "[6]")], InvalidArchitecture, "line 2"),
         ([ENAS[0], ENAS[1], ENAS[0].replace("0.7302", "0.7")], CorruptFile, "lines 1 and 3 give other values"),
         ([ENAS[0], "__import__('os')"], CorruptFile, "line 2: accuracy is a number"),
-        (["[[__import__('os')], [0, 1]], 0.5"], InvalidArchitecture, "row 0"),
+        (["[[__import__('os')], [0, 1]], 0.5"], InvalidArchitecture, "line 1"),
     ],
 )
 def test_bad_enas(tmp_path: Path, lines: list[str], error: type[Exception], text: str) -> None:
