@@ -133,13 +133,13 @@ def score_objective(model: Predictor, loss: str, y: Tensor, batch_size: int) -> 
 
 
 @torch.no_grad()
-def score_all(model: Predictor, archs: Architectures, batch_size: int = 4096) -> Tensor:
+def score_all(model: Predictor, archs: Architectures, batch_size: int = 512) -> Tensor:
     """Scores of many architectures, float [B] on the CPU, in the mode the model is in."""
     return member_scores_all(model, archs, batch_size).mean(0)
 
 
 @torch.no_grad()
-def member_scores_all(model: Predictor, archs: Architectures, batch_size: int = 4096) -> Tensor:
+def member_scores_all(model: Predictor, archs: Architectures, batch_size: int = 512) -> Tensor:
     """Scores of many architectures by every network of an ensemble, float [K, B], otherwise like :func:`score_all`."""
     if not len(archs):
         return torch.zeros(1, 0)
