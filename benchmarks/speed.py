@@ -126,7 +126,12 @@ def main() -> None:
             cells += [f"{row[key]:{form}}" if row.get(key) else "" for key, form in OPTIONAL]
             print(f"| {name} | {work} | {' | '.join(cells)} |")
     if options.out:
-        options.out.write_text(json.dumps({"space": space.name, "batch": BATCH, "results": results}, indent=1) + "\n")
+        known = json.loads(options.out.read_text()) if options.out.exists() else {}
+        if known.get("space", space.name) != space.name:
+            raise SystemExit(f"{options.out} is about {known['space']}: name another file for {space.name}")
+        merged = {**known.get("results", {}), **results}  # models of earlier runs stay
+        content = {"space": space.name, "batch": BATCH, "calls": options.calls, "results": merged}
+        options.out.write_text(json.dumps(content, indent=1) + "\n")
 
 
 if __name__ == "__main__":

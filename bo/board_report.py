@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from graphnas.checkpoint import write_text
-from graphnas.metrics import mean_confidence_interval
 from graphnas.plot.board import bars
+from graphnas.train.board_text import interval_text, results_csv, table_head, table_line
 
 
 class Column(NamedTuple):
@@ -78,13 +76,8 @@ def rank(summary: Summary) -> tuple[float, float]:
 
 def cell(values: Sequence[float], column: Column, seeds: int) -> str:
     """Mean and half-width of the 95 % interval; how many seeds have a value where not all do."""
-    if not values:
-        return "–"
-    interval = mean_confidence_interval([column.factor * value for value in values])
-    text = f"{interval.mean:.{column.digits}f}"
-    if len(values) > 1:
-        text += f" ± {interval.half_width:.{column.digits}f}"
-    return text if len(values) == seeds else f"{text} ({len(values)} of {seeds})"
+    text = interval_text([column.factor * value for value in values], column.digits)
+    return text if len(values) in (0, seeds) else f"{text} ({len(values)} of {seeds})"
 
 
 def markdown(summaries: Sequence[Summary], raw: Sequence[dict[str, Any]]) -> str:
@@ -94,7 +87,7 @@ def markdown(summaries: Sequence[Summary], raw: Sequence[dict[str, Any]]) -> str
         rows = [summary for summary in summaries if summary.space == space]
         columns = [column for column in (*COLUMNS, *COST) if any(row.values[column.key] for row in rows)]
         titles = ["model", "seeds", "parameters", *(column.title for column in columns)]
-        lines = [f"### {space}", "", table_line(titles), "|" + "---|" * len(titles)]
+        lines = [f"### {space}", "", *table_head(titles)]
         for row in rows:
             cells = [cell(row.values[column.key], column, row.seeds) for column in columns]
             lines.append(table_line([row.model, str(row.seeds), f"{row.parameters:,}", *cells]))
@@ -108,8 +101,7 @@ def raw_table(found: dict[str, Any]) -> str:
     lines = [
         f"Straight from the architecture, the same {found['train']:,} training and {found['test']:,} test labels:",
         "",
-        table_line(["features", "RMSE", "r"]),
-        "|---|---|---|",
+        *table_head(["features", "RMSE", "r"]),
     ]
     for row in found["rows"]:
         numbers = ["–" if row[key] is None else f"{row[key]:.3f}" for key in ("rmse", "pearson")]
@@ -117,21 +109,9 @@ def raw_table(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def table_line(cells: Sequence[str]) -> str:
-    """One line of a Markdown table."""
-    return "| " + " | ".join(cells) + " |"
-
-
 def as_csv(entries: Sequence[dict[str, Any]]) -> str:
     """All values of all entries, one line per model, space and seed."""
-    keys = sorted({key for entry in entries for key in entry["values"]})
-    head = ["model", "space", "seed", "parameters", "steps", *(column.key for column in COST)]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*head, *keys])
-    for entry in entries:
-        writer.writerow([*(entry[key] for key in head), *(entry["values"].get(key) for key in keys)])
-    return text.getvalue()
+    return results_csv(entries, ["model", "space", "seed", "parameters", "steps", *(column.key for column in COST)])
 
 
 def write_report(folder: Path, entries: Sequence[dict[str, Any]], raw: Sequence[dict[str, Any]]) -> list[Path]:

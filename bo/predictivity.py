@@ -8,9 +8,10 @@ import numpy as np
 from torch import Tensor
 
 from graphnas.bo.converged_gp import Scale, check_rows, fit_converged_gp
-from graphnas.bo.raw_features import ROWS, raw_features, scores, split_parts
+from graphnas.bo.raw_features import ROWS, scores, split_parts
 from graphnas.bo.sparse_gp import LegacySparseGP
 from graphnas.errors import InvalidValues
+from graphnas.models.features import raw_features
 from graphnas.spaces import Architectures, SearchSpace
 
 Fit = Callable[[int], Tensor]

@@ -11,10 +11,7 @@ from numpy.typing import NDArray
 
 from graphnas.errors import InvalidValues
 from graphnas.metrics import pearson, rmse
-from graphnas.models.features import raw_features
 from graphnas.train.data import random_rows
-
-__all__ = ["ALPHAS", "ROWS", "Matrix", "Part", "Parts", "raw_features", "scores", "split_parts"]
 
 Matrix = NDArray[np.float64]
 ALPHAS: Matrix = np.logspace(-3, 4, 8)

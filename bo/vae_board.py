@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,6 @@ import torch
 from torch import Tensor
 
 from graphnas.bo.predictivity import latent_predictivity, raw_feature_rows
-from graphnas.checkpoint import write_text
-from graphnas.errors import GraphnasError
 from graphnas.models import GraphVAE
 from graphnas.run_folder import RunFolder, plain
 from graphnas.spaces import Architectures
@@ -20,6 +17,7 @@ from graphnas.tables import default_table, load_table
 from graphnas.train.config import DataConfig, VAEConfig
 from graphnas.train.data import Prepared, prepare, random_rows
 from graphnas.train.evaluate import EvaluationConfig, decode_all, encode_all, evaluate_vae
+from graphnas.train.result_files import finite, is_finished, read_result, write_result
 from graphnas.train.vae import load_vae, train_vae
 
 GOALS = (0.99, 0.999)
@@ -136,8 +134,7 @@ def run_entry(config: VAEConfig, folder: Path, labels: Labels, sizes: BoardSizes
         "made": made,
         "values": values,
     }
-    result.parent.mkdir(parents=True, exist_ok=True)
-    return write_text(result, json.dumps(finite(content), indent=1) + "\n")
+    return write_result(result, content)
 
 
 def entry_name(config: VAEConfig) -> str:
@@ -176,41 +173,7 @@ def raw_rows(config: VAEConfig, folder: Path, labels: Labels, sizes: BoardSizes)
         return None
     rows = raw_feature_rows(data.space, cells.train, cells.train_y, cells.test, cells.test_y)
     content = {"space": data.space.name, "train": len(cells.train), "test": len(cells.test), "made": made, "rows": rows}
-    result.parent.mkdir(parents=True, exist_ok=True)
-    return write_text(result, json.dumps(finite(content), indent=1) + "\n")
-
-
-def is_finished(result: Path, made: dict[str, Any]) -> bool:
-    """Whether the result file is there.
-
-    Raises:
-        GraphnasError: it is damaged, or was made with other settings, such as another profile or recipe.
-    """
-    if not result.exists():
-        return False
-    found = read_result(result)
-    if found.get("made") != made:
-        raise GraphnasError(f"{result} was made with another recipe, labels or profile: choose another --out")
-    return True
-
-
-def read_result(path: Path) -> dict[str, Any]:
-    """A result file.
-
-    Raises:
-        GraphnasError: damaged, or no result.
-    """
-    try:
-        content: dict[str, Any] = json.loads(path.read_text())
-        content["rows" if "rows" in content else "values"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise GraphnasError(f"{path} is damaged: delete it and run the leaderboard again") from error
-    return content
-
-
-def finite(content: Any) -> Any:
-    """The same content with null where a number is NaN, which JSON lacks."""
-    return json.loads(json.dumps(content), parse_constant=lambda name: None)
+    return write_result(result, content)
 
 
 def read_results(folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

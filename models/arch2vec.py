@@ -46,8 +46,7 @@ class Arch2VecConfig(LatentConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.layers < 1:
-            raise ValueError(f"layers must be at least 1 (got {self.layers})")
+        self.check_counts("layers")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be at least 0 and below 1 (got {self.dropout})")
         if self.edge_decoder not in ("inner", "bilinear"):

@@ -23,6 +23,17 @@ class ModelConfig:
         """Plain JSON types."""
         return dataclasses.asdict(self)
 
+    def check_counts(self, *names: str) -> None:
+        """Refuse fields below 1; None passes.
+
+        Raises:
+            ValueError: naming the first of them.
+        """
+        for name in names:
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1 (got {value})")
+
 
 class GraphModel(nn.Module):
     """A model built from a config for one search space.

@@ -29,8 +29,7 @@ class DAGNNConfig(AsyncConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.layers < 1:
-            raise ValueError(f"layers must be at least 1 (got {self.layers})")
+        self.check_counts("layers")
         if self.aggregator not in ("attention", "gated", "sum", "max"):
             raise ValueError(f"aggregator must be attention, gated, sum or max (got {self.aggregator!r})")
 

@@ -37,9 +37,7 @@ class EncoderConfig(PredictorConfig):
     """Width of the tanh head's hidden layer."""
 
     def __post_init__(self) -> None:
-        for name in ("head_layers", "head_dim"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1 (got {getattr(self, name)})")
+        self.check_counts("head_layers", "head_dim")
         if self.mode not in ("joint", "finetuned", "frozen"):
             raise ValueError(f"mode must be joint, finetuned or frozen (got {self.mode!r})")
         if self.head not in ("halving", "tanh"):

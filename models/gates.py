@@ -50,9 +50,7 @@ class GATESConfig(PredictorConfig):
     """Vertices on no path from input to output are taken out too."""
 
     def __post_init__(self) -> None:
-        for name in ("op_dim", "node_dim", "hidden_dim", "layers", "layer_dim", "head_dim"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1 (got {getattr(self, name)})")
+        self.check_counts("op_dim", "node_dim", "hidden_dim", "layers", "layer_dim", "head_dim")
         if self.head_layers < 0 or not 0 <= self.dropout < 1:
             raise ValueError(
                 f"expected head_layers >= 0 and 0 <= dropout < 1 (got {self.head_layers} and {self.dropout})"
@@ -178,10 +176,6 @@ class GATES(Predictor):
         kept = wires.kept[:, 1:]
         total = (states[:, 1:] * kept[..., None]).sum(1)
         return total / (kept.sum(1)[:, None] if self.readout == "mean" else self.space.max_nodes - 1)
-
-    def score(self, codes: Tensor) -> Tensor:
-        scores: Tensor = self.head(codes).squeeze(1)
-        return scores
 
 
 def flags(space: SearchSpace, names: Sequence[str]) -> Tensor:

@@ -38,9 +38,7 @@ class GCNConfig(PredictorConfig):
     def __post_init__(self) -> None:
         for name in ("closed_ops", "open_ops"):
             object.__setattr__(self, name, tuple(getattr(self, name)))  # JSON has lists
-        for name, value in (("hidden_dim", self.width), ("layers", self.layers), ("head_dim", self.head_dim)):
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1 (got {value})")
+        self.check_counts("hidden_dim", "layers", "head_dim")
         if not 0 <= self.rate < 1:
             raise ValueError(f"dropout must be at least 0 and below 1 (got {self.rate})")
 
@@ -230,7 +228,3 @@ class GCN(Predictor):
     def embed(self, archs: Architectures) -> Tensor:
         code: Tensor = self.graph(*self.inputs(self.prepare(archs)))
         return code
-
-    def score(self, codes: Tensor) -> Tensor:
-        scores: Tensor = self.head(codes).squeeze(1)
-        return scores

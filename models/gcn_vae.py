@@ -28,8 +28,7 @@ class GCNVAEConfig(AsyncConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.levels < 1:
-            raise ValueError(f"levels must be at least 1 (got {self.levels})")
+        self.check_counts("levels")
         if self.both_directions and self.hidden_dim % 2:
             raise ValueError(f"both_directions needs an even hidden_dim (got {self.hidden_dim})")
 

@@ -49,10 +49,7 @@ class GeneratorConfig(ModelConfig):
     def __post_init__(self) -> None:
         if self.edge_loss not in ("mean", "sum"):
             raise ValueError(f"edge_loss must be mean or sum (got {self.edge_loss!r})")
-        for name in ("node_dim", "latent_dim", "rounds", "encoder_rounds", "accuracy_layers"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be at least 1 (got {value})")
+        self.check_counts("node_dim", "latent_dim", "rounds", "encoder_rounds", "accuracy_layers")
 
 
 class GeneratorEncoder(nn.Module):

@@ -27,9 +27,7 @@ class GINConfig(PredictorConfig):
     """Vertices hear their successors too; published ones hear predecessors only."""
 
     def __post_init__(self) -> None:
-        for name in ("hidden_dim", "layers", "head_dim"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1 (got {getattr(self, name)})")
+        self.check_counts("hidden_dim", "layers", "head_dim")
 
 
 class GINBlock(nn.Module):
@@ -88,7 +86,3 @@ class GIN(Predictor):
     def embed(self, archs: Architectures) -> Tensor:
         archs = self.prepare(archs)
         return self.vertex_states(archs).sum(1) / archs.num_nodes[:, None]
-
-    def score(self, codes: Tensor) -> Tensor:
-        scores: Tensor = self.head(codes).squeeze(1)
-        return scores

@@ -37,9 +37,7 @@ class LatentConfig(ModelConfig):
     """Share of the squared error in `total` when targets are given."""
 
     def __post_init__(self) -> None:
-        for name in ("latent_dim", "hidden_dim"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1 (got {getattr(self, name)})")
+        self.check_counts("latent_dim", "hidden_dim")
         if not 0 < self.input_scale < math.inf:
             raise ValueError(f"input_scale must be positive (got {self.input_scale})")
         if not 0 <= self.accuracy_weight <= 1:

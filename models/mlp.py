@@ -32,9 +32,7 @@ class MLPConfig(PredictorConfig):
     """Units of a hidden layer."""
 
     def __post_init__(self) -> None:
-        for name in ("ensemble", "layers", "width"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1 (got {getattr(self, name)})")
+        self.check_counts("ensemble", "layers", "width")
         if self.features not in ("adjacency", "path"):
             raise ValueError(f"features must be adjacency or path (got {self.features!r})")
         if self.path_length is not None and self.path_length < 0:

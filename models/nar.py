@@ -48,9 +48,7 @@ class NARConfig(PredictorConfig):
     """Tier statistics as published: plain sums that start from nothing in every epoch and every validation."""
 
     def __post_init__(self) -> None:
-        for name in ("hidden_dim", "inner_dim", "layers", "heads", "score_dim", "tier_dim"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1 (got {getattr(self, name)})")
+        self.check_counts("hidden_dim", "inner_dim", "layers", "heads", "score_dim", "tier_dim")
         if self.hidden_dim % self.heads:
             raise ValueError(f"hidden_dim must be a multiple of heads (got {self.hidden_dim} and {self.heads})")
         if self.tiers < 2:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from graphnas.models.base import GraphModel, ModelConfig
@@ -32,11 +32,13 @@ class Predictor(GraphModel, ABC):
 
     Attributes:
         embed_dim: D, width of the code.
+        head: [B, D] -> [B, 1], where `score` is not overwritten.
         vertex_dim: width of :meth:`vertex_inputs`.
         score_weight: share of the loss on scores in the total where there is an :meth:`auxiliary_loss`.
     """
 
     embed_dim: int
+    head: nn.Module
     score_weight: float = 0.9
 
     def __init__(self, config: PredictorConfig, space: SearchSpace | str) -> None:
@@ -48,9 +50,10 @@ class Predictor(GraphModel, ABC):
     def embed(self, archs: Architectures) -> Tensor:
         """Codes of architectures, float [B, D]."""
 
-    @abstractmethod
     def score(self, codes: Tensor) -> Tensor:
-        """Scores [B] of codes [B, D]."""
+        """Scores [B] of codes [B, D], by default those of the module `head`, [B, D] -> [B, 1]."""
+        scores: Tensor = self.head(codes).squeeze(1)
+        return scores
 
     def forward(self, archs: Architectures) -> Tensor:
         """Scores of architectures, float [B], in the unit the predictor was trained in."""

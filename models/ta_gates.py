@@ -26,8 +26,7 @@ class TAGATESConfig(GATESConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.steps < 1:
-            raise ValueError(f"steps must be at least 1 (got {self.steps})")
+        self.check_counts("steps")
 
 
 @register_model("ta_gates")

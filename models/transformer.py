@@ -40,9 +40,7 @@ class TransformerConfig(PredictorConfig):
     """Width of the score head's hidden layer."""
 
     def __post_init__(self) -> None:
-        for name in ("hidden_dim", "heads", "layers", "feedforward_dim", "head_dim"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1 (got {getattr(self, name)})")
+        self.check_counts("hidden_dim", "heads", "layers", "feedforward_dim", "head_dim")
         if self.hidden_dim % self.heads:
             raise ValueError(f"hidden_dim must be a multiple of heads, {self.heads} (got {self.hidden_dim})")
         if not 0 <= self.dropout < 1:
@@ -144,7 +142,3 @@ class Transformer(Predictor):
         if self.readout == "output":
             return states[torch.arange(len(archs), device=states.device), archs.num_nodes - 1]
         return (states * archs.node_mask[:, :, None]).sum(1) / archs.num_nodes[:, None]
-
-    def score(self, codes: Tensor) -> Tensor:
-        scores: Tensor = self.head(codes).squeeze(1)
-        return scores

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from graphnas.checkpoint import write_text
-from graphnas.metrics import mean_confidence_interval
 from graphnas.plot.label_curves import label_curves
+from graphnas.train.board_text import interval_text, results_csv, table_head, table_line
 
 Result = dict[str, Any]
 
@@ -53,17 +51,7 @@ def _mean(values: Sequence[float]) -> float:
 
 def cell(values: Sequence[float]) -> str:
     """Mean, and half-width of the 95 % interval where there are several."""
-    if not values:
-        return "–"
-    interval = mean_confidence_interval(values)
-    digits = 3 if abs(interval.mean) < 10 else 1
-    text = f"{interval.mean:.{digits}f}"
-    return text if len(values) == 1 else f"{text} ± {interval.half_width:.{digits}f}"
-
-
-def line(cells: Sequence[str]) -> str:
-    """One line of a Markdown table."""
-    return "| " + " | ".join(cells) + " |"
+    return interval_text(values, 3 if not values or abs(_mean(values)) < 10 else 1)
 
 
 def markdown(results: Sequence[Result], ceilings: Mapping[str, float]) -> str:
@@ -74,35 +62,27 @@ def markdown(results: Sequence[Result], ceilings: Mapping[str, float]) -> str:
         sizes = sorted({size for found in taus.values() for size in found})
         seeds = max(len(runs) for found in taus.values() for runs in found.values())
         lines = [f"### {task}", "", f"Kendall's tau-b by number of labels, up to {seeds} seeds:", ""]
-        lines += [line(["model", *map(str, sizes)]), "|" + "---|" * (1 + len(sizes))]
-        lines += [line([model, *(cell(found.get(size, [])) for size in sizes)]) for model, found in taus.items()]
+        lines += table_head(["model", *map(str, sizes)])
+        lines += [table_line([model, *(cell(found.get(size, [])) for size in sizes)]) for model, found in taus.items()]
         if task in ceilings:
-            lines.append(line(["label noise alone", *[f"{ceilings[task]:.3f}"] * len(sizes)]))
+            lines.append(table_line(["label noise alone", *[f"{ceilings[task]:.3f}"] * len(sizes)]))
         details = {key: by_model(results, task, key) for key in DETAILS}
         lines += [
             "",
             f"At {sizes[-1]} labels:",
             "",
-            line(["model", *DETAILS.values()]),
-            "|" + "---|" * (1 + len(DETAILS)),
+            *table_head(["model", *DETAILS.values()]),
         ]
         for model in taus:
             cells = [cell(values.get(model, {}).get(sizes[-1], [])) for values in details.values()]
-            lines.append(line([model, *cells]))
+            lines.append(table_line([model, *cells]))
         parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
 
 
 def as_csv(results: Sequence[Result]) -> str:
     """All values, one line per result."""
-    keys = sorted({key for result in results for key in result["values"]})
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["model", "task", "num_train", "seed", *keys])
-    for result in results:
-        head = [result[key] for key in ("model", "task", "num_train", "seed")]
-        writer.writerow([*head, *(result["values"].get(key) for key in keys)])
-    return text.getvalue()
+    return results_csv(results, ["model", "task", "num_train", "seed"])
 
 
 def write_predictor_report(folder: Path, results: Sequence[Result], ceilings: Mapping[str, float]) -> list[Path]:

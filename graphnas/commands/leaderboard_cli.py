@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from joblib import Parallel, delayed
 from jsonargparse import Namespace
 
 from graphnas.bo.board_report import markdown, summarise, write_report
 from graphnas.bo.vae_board import BoardSizes, Labels, entry_name, raw_rows, read_results, run_entry
-from graphnas.commands.parsing import UsageError, make_parser, parse, stderr
+from graphnas.commands.board_options import LABELS_HELP, choose_models, read_counts, read_sources, run_jobs
+from graphnas.commands.parsing import CommandParser, make_parser, parse
 from graphnas.commands.train_cli import read_options, to_config
 from graphnas.errors import GraphnasError
-from graphnas.models import list_models
 from graphnas.spaces import get_space
 from graphnas.train.config import VAEConfig, check_range
 from graphnas.train.evaluate import EvaluationConfig
@@ -35,15 +33,13 @@ QUICK_SIZES = BoardSizes(
 )  # fmt: skip
 
 
-def run(command: str, arguments: Sequence[str]) -> None:
-    """Train and measure what is missing, write the report, print it."""
+def make_board_parser(command: str) -> CommandParser:
+    """Options of the command."""
     parser = make_parser(command, DESCRIPTION)
     parser.add_argument("--models", nargs="+", default=["*"], help="names or patterns")
     parser.add_argument("--spaces", nargs="+", default=["nb201"], help="search spaces")
     parser.add_argument("--seeds", type=int, default=3, help="trainings per model and space, seeds 0, 1, ...")
-    parser.add_argument(
-        "--labels", nargs="*", default=[], help="SPACE=TABLE_OR_FILE or SPACE=FILE:METRIC for any space"
-    )
+    parser.add_argument("--labels", nargs="*", default=[], help=LABELS_HELP)
     parser.add_argument("--num_graphs", nargs="*", default=[], help="SPACE=COUNT, a subset to train and test on")
     parser.add_argument(
         "--max_steps", nargs="*", default=[], help="SPACE=COUNT, training steps instead of the recipes'"
@@ -55,52 +51,48 @@ def run(command: str, arguments: Sequence[str]) -> None:
     parser.add_argument("--quick", action="store_true", help="60 steps, small sizes: minutes for the whole zoo")
     parser.add_argument("--report", action="store_true", help="write the report of what is finished, train nothing")
     parser.add_argument("--out", type=str, default="runs/leaderboard", help="folder of runs, results and report")
-    options = parse(parser, arguments)
+    return parser
+
+
+def run(command: str, arguments: Sequence[str]) -> None:
+    """Train and measure what is missing, write the report, print it."""
+    options = parse(make_board_parser(command), arguments)
     check_range(options, 1, "seeds", "jobs")
-    folder, configs, labels, sizes = Path(options.out), plan(options), read_labels(options), read_sizes(options)
-    if not options.report:
-        for space in dict.fromkeys(config.data.space for config in configs):
-            first = next(config for config in configs if config.data.space == space)
-            raw_rows(first, folder, labels.get(space, Labels()), sizes[space])
-        spaces = [config.data.space for config in configs]
-        work = (
-            delayed(entry)(config, folder, labels.get(space, Labels()), sizes[space])
-            for config, space in zip(configs, spaces, strict=True)
-        )
-        failures = [failure for failure in Parallel(n_jobs=options.jobs)(work) if failure]
-        for failure in failures:
-            stderr(failure)
+    folder, configs = Path(options.out), plan(options)
+    labels = {space: Labels(*source) for space, source in read_sources(options.labels).items()}
+    failures = [] if options.report else measure(options, configs, labels, folder)
     entries, raw = read_results(folder)
     if not entries:
         raise GraphnasError(f"{folder} has no finished entry to report")
     paths = write_report(folder, entries, raw)
     print(markdown(summarise(entries), raw))
     print("\n".join(map(str, paths)))
-    if not options.report and failures:
+    if failures:
         raise GraphnasError(f"{len(failures)} of {len(configs)} entries failed, the first: {failures[0]}")
 
 
-def entry(config: VAEConfig, folder: Path, labels: Labels, sizes: BoardSizes) -> str | None:
-    """Run one entry; what went wrong, if anything, so that the others go on."""
-    begin = time.monotonic()
-    try:
-        run_entry(config, folder, labels, sizes)
-    except (GraphnasError, OSError) as error:
-        return f"{entry_name(config)}: {error}"
-    stderr(f"{entry_name(config)}: {(time.monotonic() - begin) / 60:.1f} minutes")
-    return None
+def measure(options: Namespace, configs: Sequence[VAEConfig], labels: Mapping[str, Labels], folder: Path) -> list[str]:
+    """Raw features of every space, then all entries; one line per failure."""
+    sizes = read_sizes(options)
+    for space in dict.fromkeys(config.data.space for config in configs):
+        first = next(config for config in configs if config.data.space == space)
+        raw_rows(first, folder, labels.get(space, Labels()), sizes[space])
+    spaces = [config.data.space for config in configs]
+    jobs = [
+        (entry_name(config), run_entry, (config, folder, labels.get(space, Labels()), sizes[space]))
+        for config, space in zip(configs, spaces, strict=True)
+    ]
+    return run_jobs(jobs, options.jobs)
 
 
 def plan(options: Namespace) -> list[VAEConfig]:
     """The trainings asked for, seeds outermost so that every model has a first seed early."""
-    names = [name for pattern in options.models for name in list_models(pattern, kind="vae")]
-    if not names:
-        raise UsageError(f"no VAE is called {' or '.join(options.models)}: see `graphnas models list`")
+    names = choose_models(options.models, "vae", "VAE")
     counts, steps = read_counts(options.num_graphs), read_counts(options.max_steps)
     found = []
     for seed in range(options.seeds):
         for space in map(get_space, options.spaces):
-            for name in dict.fromkeys(names):
+            for name in names:
                 config = to_config(read_options([f"--recipe={name}_{space.name}"]))
                 max_steps = steps.get(space.name, config.fit.max_steps)
                 fit = replace(config.fit, seed=seed, device="cpu", max_steps=max_steps)
@@ -117,40 +109,3 @@ def read_sizes(options: Namespace) -> dict[str, BoardSizes]:
     counts = read_counts(options.max_labels)
     names = [get_space(space).name for space in options.spaces]
     return {name: replace(sizes, max_labels=counts.get(name, sizes.max_labels)) for name in names}
-
-
-def read_counts(texts: Sequence[str]) -> dict[str, int]:
-    """SPACE=COUNT by the space's name."""
-    return {get_space(space).name: whole_number(count) for space, count in map(assignment, texts)}
-
-
-def read_labels(options: Namespace) -> dict[str, Labels]:
-    """Table and metric by space."""
-    found: dict[str, Labels] = {}
-    for space, source in map(assignment, options.labels):
-        name, colon, metric = source.rpartition(":")
-        found[get_space(space).name] = Labels(name, metric) if colon else Labels(source)
-    return found
-
-
-def assignment(text: str) -> tuple[str, str]:
-    """The two sides of SPACE=VALUE.
-
-    Raises:
-        UsageError: no such form.
-    """
-    name, equals, value = text.partition("=")
-    if not equals or not value:
-        raise UsageError(f"expected SPACE=VALUE (got {text!r})")
-    return name, value
-
-
-def whole_number(text: str) -> int:
-    """A count of at least 1.
-
-    Raises:
-        UsageError: anything else.
-    """
-    if not text.isdecimal() or int(text) < 1:
-        raise UsageError(f"expected a whole number of at least 1 (got {text!r})")
-    return int(text)

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from joblib import Parallel, delayed
 from jsonargparse import Namespace
 
-from graphnas.commands.leaderboard_cli import assignment
-from graphnas.commands.parsing import UsageError, make_parser, parse, stderr
+from graphnas.commands.board_options import LABELS_HELP, choose_models, read_sources, run_jobs
+from graphnas.commands.parsing import make_parser, parse
 from graphnas.errors import GraphnasError
-from graphnas.models import list_models
 from graphnas.spaces import get_space
 from graphnas.tables import default_table, load_table
 from graphnas.train.config import check_range
 from graphnas.train.noise_ceiling import noise_ceiling
 from graphnas.train.predictor_board import Entry, read_predictor_results, run_predictor_entry
-from graphnas.train.predictor_evaluation import Labels, Task, read_labels
+from graphnas.train.predictor_evaluation import Task, read_labels
 from graphnas.train.predictor_report import markdown, write_predictor_report
 
 DESCRIPTION = """Fit predictors of the zoo on few labels, judge them on many, over seeds: Kendall's tau-b by number of
@@ -39,10 +36,8 @@ def run(command: str, arguments: Sequence[str]) -> None:
     parser = make_parser(command, DESCRIPTION)
     parser.add_argument("--models", nargs="+", default=["*"], help="names or patterns")
     parser.add_argument("--spaces", nargs="+", default=["nb201"], help="search spaces")
-    parser.add_argument(
-        "--labels", nargs="*", default=[], help="SPACE=TABLE_OR_FILE or SPACE=FILE:METRIC for any space"
-    )
-    parser.add_argument("--sizes", type=list[int], default=[40, 78, 390], help="numbers of labels to learn from")
+    parser.add_argument("--labels", nargs="*", default=[], help=LABELS_HELP)
+    parser.add_argument("--sizes", nargs="+", type=int, default=[40, 78, 390], help="numbers of labels to learn from")
     parser.add_argument("--test_size", type=int, help="architectures to judge on (default half of the labelled ones)")
     parser.add_argument("--parting", choices=["classes", "rows"], default="classes", help=PARTING)
     parser.add_argument("--seeds", type=int, default=5, help="fits per model, task and size, seeds 0, 1, ...")
@@ -73,20 +68,14 @@ PARTING = (
 
 def read_tasks(options: Namespace) -> list[Task]:
     """One task per space."""
-    labels = {get_space(space).name: source for space, source in map(assignment, options.labels)}
-    tasks = []
-    for name in dict.fromkeys(get_space(space).name for space in options.spaces):
-        file, colon, metric = labels.get(name, "").rpartition(":")
-        source, column = (file, metric) if colon else (labels.get(name), None)
-        tasks.append(Task(name, source, column, options.test_size, options.parting))
-    return tasks
+    sources = read_sources(options.labels)
+    names = dict.fromkeys(get_space(space).name for space in options.spaces)
+    return [Task(name, *sources.get(name, (None, None)), options.test_size, options.parting) for name in names]
 
 
 def fit_all(options: Namespace, tasks: Sequence[Task], folder: Path) -> list[str]:
     """Fit what is not finished, small sizes and first seeds first; one line per failure."""
-    names = [name for pattern in options.models for name in list_models(pattern, kind="predictor")]
-    if not names:
-        raise UsageError(f"no predictor is called {' or '.join(options.models)}: see `graphnas models list`")
+    names = choose_models(options.models, "predictor", "predictor")
     sizes = QUICK_SIZES if options.quick else options.sizes
     overrides = QUICK if options.quick else {}
     labels = {task.name: read_labels(task) for task in tasks}
@@ -95,21 +84,10 @@ def fit_all(options: Namespace, tasks: Sequence[Task], folder: Path) -> list[str
         for seed in range(options.seeds)
         for size in sorted(set(sizes))
         for task in tasks
-        for name in dict.fromkeys(names)
+        for name in names
     ]
-    work = (delayed(fit_entry)(entry, labels[entry.task.name], folder, overrides) for entry in entries)
-    return [failure for failure in Parallel(n_jobs=options.jobs)(work) if failure]
-
-
-def fit_entry(entry: Entry, labels: Labels, folder: Path, overrides: dict[str, Any]) -> str | None:
-    """Run one entry; what went wrong, if anything, so that the others go on."""
-    begin = time.monotonic()
-    try:
-        run_predictor_entry(entry, labels, folder, overrides)
-    except (GraphnasError, OSError) as error:
-        return f"{entry.name}: {error}"
-    stderr(f"{entry.name}: {time.monotonic() - begin:.1f} s")
-    return None
+    jobs = [(entry.name, run_predictor_entry, (entry, labels[entry.task.name], folder, overrides)) for entry in entries]
+    return run_jobs(jobs, options.jobs)
 
 
 def read_ceilings(tasks: Sequence[Task]) -> dict[str, float]:

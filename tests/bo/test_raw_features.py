@@ -11,8 +11,9 @@ from sklearn.linear_model import Ridge
 
 from graphnas import get_space
 from graphnas.bo.predictivity import raw_feature_rows
-from graphnas.bo.raw_features import ALPHAS, ROWS, Part, _ridge_path, _with_pairs, raw_features, scores, split_parts
+from graphnas.bo.raw_features import ALPHAS, ROWS, Part, _ridge_path, _with_pairs, scores, split_parts
 from graphnas.errors import InvalidValues
+from graphnas.models.features import raw_features
 from graphnas.tables import load_table
 from graphnas.testing import seeded
 from graphnas.train.data import random_rows

@@ -74,7 +74,7 @@ def cells(*values: str) -> str:
     ("text", "message"),
     [
         (f"arch,score\n{GOOD},1\n{BAD},2\n", "line 3 is not in nb201"),
-        (f"arch,score\n{GOOD},1\n{OTHER},0\n{GOOD},2\n", "line"),
+        (f"arch,score\n{GOOD},1\n{OTHER},0\n{GOOD},2\n", "lines 2 and 4 give other"),
         (f"arch,score\n{GOOD},1\n{OTHER},high\n", "line 3: score is a number or empty"),
         (cells(*"11111111"), "labels must differ"),
         (cells(*"123"), "at least 5"),
@@ -105,6 +105,7 @@ def test_bad_labels_are_one_line_and_leave_nothing(
         (["leaderboard", "predictor", "--models", "nothing"], "no predictor is called nothing"),
         (["leaderboard", "predictor", "--labels", "nb201"], "expected SPACE=VALUE"),
         (["leaderboard", "predictor", "--report"], "no finished fit"),
+        (["leaderboard", "predictor", "--report", "--sizes", "40", "78"], "no finished fit"),
     ],
 )
 def test_bad_input_is_one_line(

@@ -1,0 +1,47 @@
+"""Results of leaderboards on disk: JSON that says how it was made, so that nothing is measured twice or mixed up."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from graphnas.checkpoint import write_text
+from graphnas.errors import GraphnasError
+
+
+def write_result(path: Path, content: dict[str, Any]) -> Path:
+    """A result with its entries `made` and `values` or `rows`; null where a number is NaN, which JSON lacks."""
+    return write_text(path, json.dumps(finite(content), indent=1) + "\n")
+
+
+def read_result(path: Path) -> dict[str, Any]:
+    """A result file.
+
+    Raises:
+        GraphnasError: damaged, or no result.
+    """
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+        content["made"], content["rows" if "rows" in content else "values"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise GraphnasError(f"{path} is damaged: delete it and run the leaderboard again") from error
+    return content
+
+
+def is_finished(path: Path, made: dict[str, Any]) -> bool:
+    """Whether the result file is there.
+
+    Raises:
+        GraphnasError: it is damaged, or was made with other settings, such as another profile or recipe.
+    """
+    if not path.exists():
+        return False
+    if read_result(path)["made"] != made:
+        raise GraphnasError(f"{path} was made with another recipe, labels or profile: choose another --out")
+    return True
+
+
+def finite(content: Any) -> Any:
+    """The same content as JSON gives it back, with None where a number is NaN."""
+    return json.loads(json.dumps(content), parse_constant=lambda name: None)
