@@ -83,7 +83,7 @@ class Boosting(FeaturePredictor):
         from sklearn.ensemble import GradientBoostingRegressor
 
         options, x, y = self.options, codes.float().numpy(), z.numpy()
-        self.members, errors = [], []
+        self.members, self.left_out = [], torch.zeros(len(y), dtype=torch.float64)
         for number in range(options.ensemble):
             kept = np.arange(len(y)) % options.ensemble == number
             member = GradientBoostingRegressor(
@@ -92,8 +92,8 @@ class Boosting(FeaturePredictor):
                 random_state=(seed * 1000 + number) % 2**32,
             ).fit(x[~kept], y[~kept])  # fmt: skip
             self.members.append(member)
-            errors.append(np.square(member.predict(x[kept]) - y[kept]))
-        self.error = float(np.concatenate(errors).mean())
+            self.left_out[torch.from_numpy(kept)] = torch.from_numpy(member.predict(x[kept]))
+        self.error = float((self.left_out - z).square().mean())
 
     def score_moments(self, codes: Tensor, with_variance: bool = True) -> tuple[Tensor, Tensor | None]:
         x = codes.float().numpy()
@@ -101,6 +101,11 @@ class Boosting(FeaturePredictor):
             return codes[:, 0], codes[:, 0]
         opinions = torch.from_numpy(np.stack([member.predict(x) for member in self.members]))
         return opinions.mean(0), opinions.var(0, correction=1) + self.error if with_variance else None
+
+    def left_out_moments(self, codes: Tensor, z: Tensor) -> tuple[Tensor, Tensor] | None:
+        """From the one member that did not see the row; the members' disagreement is that of all."""
+        variance = cast(Tensor, self.score_moments(codes)[1]).double()
+        return self.left_out, variance
 
 
 @register_model("blend")
@@ -126,8 +131,19 @@ class Blend(FeaturePredictor):
 
     def score_moments(self, codes: Tensor, with_variance: bool = True) -> tuple[Tensor, Tensor | None]:
         one, other = (part.score_moments(codes, with_variance) for part in (self.process, self.trees))
-        mean = self.share * one[0].double() + (1 - self.share) * other[0]
         if not with_variance:
-            return mean, None
-        variance = self.share * cast(Tensor, one[1]).double() + (1 - self.share) * cast(Tensor, other[1])
-        return mean, variance + self.share * (1 - self.share) * (one[0].double() - other[0]).square()
+            return self.share * one[0].double() + (1 - self.share) * other[0], None
+        return self._mixture(cast("tuple[Tensor, Tensor]", one), cast("tuple[Tensor, Tensor]", other))
+
+    def left_out_moments(self, codes: Tensor, z: Tensor) -> tuple[Tensor, Tensor] | None:
+        one, other = (part.left_out_moments(codes, z) for part in (self.process, self.trees))
+        return self._mixture(cast("tuple[Tensor, Tensor]", one), cast("tuple[Tensor, Tensor]", other))
+
+    def degrees(self) -> int:
+        return self.process.degrees()
+
+    def _mixture(self, one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Mean and variance of a mixture of two distributions, given theirs."""
+        share, (first, second) = self.share, (one[0].double(), other[0])
+        variance = share * one[1].double() + (1 - share) * other[1]
+        return share * first + (1 - share) * second, variance + share * (1 - share) * (first - second).square()

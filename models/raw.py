@@ -50,6 +50,7 @@ class FeaturePredictor(Predictor):
         super().__init__(config, space)
         self.kind, self.embed_dim = config.features, 0
         self.scaling: dict[str, tuple[Tensor, Tensor, Tensor]] | None = None
+        self.widening = 1.0
 
     @property
     def device(self) -> torch.device:
@@ -63,6 +64,17 @@ class FeaturePredictor(Predictor):
     @abstractmethod
     def score_moments(self, codes: Tensor, with_variance: bool = True) -> tuple[Tensor, Tensor | None]:
         """Mean and, if asked for, variance of z of new observations, [B] each."""
+
+    def left_out_moments(self, codes: Tensor, z: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Mean and variance of each training row's z from the others, float64 [n] each; None where it is not known.
+
+        Called after :meth:`fit_scores` with the same rows.
+        """
+        return None
+
+    def degrees(self) -> int:
+        """Numbers that were learned from all labels and that :meth:`left_out_moments` takes for granted."""
+        return 0
 
     def fit(self, archs: Architectures, y: Tensor, seed: int = 0) -> Self:
         """Learn from labelled architectures.
@@ -90,8 +102,24 @@ class FeaturePredictor(Predictor):
         if not self.scaling:
             raise InvalidValues(f"architectures must differ in their {self.kind} features (got {len(y)} that do not)")
         self.embed_dim = sum(len(kept) for kept, _, _ in self.scaling.values())
-        self.fit_scores(self._scaled(groups, torch.float64), self.labels.scores[order], seed)
+        codes, z = self._scaled(groups, torch.float64), self.labels.scores[order]
+        self.fit_scores(codes, z, seed)
+        self.widening = self._widening(codes, z)
         return self
+
+    @torch.no_grad()
+    def _widening(self, codes: Tensor, z: Tensor) -> float:
+        """Factor on the variance of labels: the mean of ((y_i - m_i) / s_i)^2, m_i and s_i from all rows but i.
+
+        Times n / (n - p), at most 2, for the p numbers that saw row i all the same; never below 1.
+        """
+        found = self.left_out_moments(codes, z)
+        if found is None:
+            return 1.0
+        mean, std = found[0], found[1].sqrt()
+        errors = (self.labels.restore(z) - self.labels.restore(mean)) / self.labels.restore_std(mean, std)
+        spare = max(len(z) - self.degrees(), len(z) / 2)
+        return max(1.0, float(errors.square().mean()) * len(z) / spare)
 
     def groups(self, archs: Architectures) -> dict[str, Tensor]:
         """Features before scaling, [B, F] per group."""
@@ -131,12 +159,12 @@ class FeaturePredictor(Predictor):
 
     @torch.no_grad()
     def predict_std(self, archs: Architectures) -> Tensor:
-        """Standard deviations of the labels of new observations, float64 [B]."""
+        """Standard deviations of the labels of new observations, float64 [B], widened by what was left out."""
         found = [torch.zeros(0, dtype=torch.float64)]
         for start in range(0, len(archs), BLOCK):
             mean, variance = self.score_moments(self.embed(archs[start : start + BLOCK]))
             found.append(self.labels.restore_std(mean.double(), cast(Tensor, variance).double().sqrt()))
-        return torch.cat(found)
+        return torch.cat(found) * self.widening**0.5
 
 
 @register_model("ridge")
@@ -205,3 +233,9 @@ class GaussianProcess(FeaturePredictor):
 
     def score_moments(self, codes: Tensor, with_variance: bool = True) -> tuple[Tensor, Tensor | None]:
         return self.process.mean(codes), self.process.variance(codes) if with_variance else None
+
+    def left_out_moments(self, codes: Tensor, z: Tensor) -> tuple[Tensor, Tensor] | None:
+        return self.process.left_out(z)
+
+    def degrees(self) -> int:
+        return len(self.process.hyper)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -14,12 +16,22 @@ from graphnas.errors import GraphnasError
 from graphnas.metrics import kendall_tau, pearson, precision_at, rmse, spearman
 from graphnas.spaces import Architectures, SearchSpace, get_space
 from graphnas.tables import default_table, load_table
+from graphnas.tables.load import detect
 from graphnas.train.predictor import FittedPredictor, fit_predictor
+
+logger = logging.getLogger(__name__)
+
+FIRST_LINES = {"csv": 2, "enas": 1}
+"""Line of the first row in files with a row per line."""
+NAMED = 5
+"""Lines that are named at most."""
 
 TOP_SHARES = (0.01, 0.05, 0.1)
 """Shares of the test part whose overlap in truth and prediction is reported."""
 PICKS = (1, 10, 100)
 """Numbers of best predicted architectures whose best true rank is reported."""
+COVERED = 1.96
+"""Standard deviations on either side of the mean that hold 95 % of a normal distribution."""
 
 Parting = Literal["classes", "rows"]
 
@@ -42,8 +54,9 @@ class Task:
 
     @property
     def name(self) -> str:
-        """Short name for files: space, metric, and the parting where it is not the usual one."""
-        parts = [self.space, self.metric or self.source or "labels", *(["rows"] if self.parting == "rows" else [])]
+        """Short name for files: space, metric or source, and the parting where it is not the usual one."""
+        labels = self.metric or (Path(self.source).name.split(".")[0] if self.source else "labels")
+        parts = [self.space, labels, *(["rows"] if self.parting == "rows" else [])]
         return "-".join("".join(c if c.isalnum() else "_" for c in part) for part in parts)
 
 
@@ -66,11 +79,28 @@ def read_labels(task: Task) -> Labels:
     if source is None:
         raise GraphnasError(f"no labels of {space.name} come with graphnas: name a table or file")
     table = load_table(source, space=space)
-    y = table.column(task.metric or table.default_metric).double()
+    metric = task.metric or table.default_metric
+    if metric in table.measured and not bool((~table.values[..., table.measured.index(metric)].isnan()).any()):
+        raise GraphnasError(f"{source} has no value of {metric}")
+    y = table.column(metric).double()
     known = ~y.isnan()
     if not bool(known.any()):
-        raise GraphnasError(f"{source} has no value of {task.metric or table.default_metric}")
+        raise GraphnasError(f"{source} has no value of {metric}")
+    if not bool(known.all()):
+        logger.warning("%s: no %s in %s: left out", source, metric, where_missing(source, known))
     return Labels(space, table.architectures[known], y[known])
+
+
+def where_missing(source: str, known: Tensor) -> str:
+    """The rows that are not `known` bool [R], as lines of the file where that is text."""
+    path = Path(source).expanduser()
+    first = FIRST_LINES.get(detect(path)) if path.is_file() else None
+    rows = (~known).nonzero().flatten()
+    if first is None:
+        return f"{len(rows)} of {len(known)} rows"
+    lines = ", ".join(str(first + row) for row in rows[:NAMED].tolist())
+    more = f" and {len(rows) - NAMED} more" if len(rows) > NAMED else ""
+    return f"line{'s' * (len(rows) > 1)} {lines}{more}"
 
 
 class Parts(NamedTuple):
@@ -137,7 +167,8 @@ def measure(predicted: Tensor, y: Tensor) -> dict[str, float]:
 def evaluate_predictor(fitted: FittedPredictor, archs: Architectures, y: Tensor) -> dict[str, float]:
     """:func:`measure` on labelled architectures, with the CPU-seconds of the prediction and how honest its spread is.
 
-    `z_square` is the mean of ((y - mean) / std)^2, 1 where the uncertainty is right.
+    `z_square` is the mean of z^2, z = (y - mean) / std, 1 where the uncertainty is right; a single failed training can
+    be most of it. `coverage` is the share with |z| < 1.96, 0.95 where the uncertainty is right and Gaussian.
     """
     begin = time.process_time()
     predicted = fitted.predict(archs)
@@ -147,7 +178,8 @@ def evaluate_predictor(fitted: FittedPredictor, archs: Architectures, y: Tensor)
         std = fitted.predict_std(archs)
     except GraphnasError:  # a single network knows nothing about its errors
         return values
-    return values | {"z_square": float(((y - predicted) / std).square().mean())}
+    z = ((y - predicted) / std).abs()
+    return values | {"z_square": float(z.square().mean()), "coverage": float((z < COVERED).double().mean())}
 
 
 def run_task(

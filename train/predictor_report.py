@@ -23,6 +23,7 @@ DETAILS = {
     "best_rank_at_1": "rank of the pick",
     "best_rank_at_10": "best rank of 10",
     "z_square": "z²",
+    "coverage": "within 1.96 SD",
     "fit_seconds": "fit, CPU-s",
     "query_seconds": "query, CPU-s",
 }
@@ -60,6 +61,9 @@ def markdown(results: Sequence[Result], ceilings: Mapping[str, float]) -> str:
     for task in tasks_of(results):
         taus = by_model(results, task, "kendall")
         sizes = sorted({size for found in taus.values() for size in found})
+        if not taus:
+            parts.append(f"### {task}\n\nNo ranking: labels or predictions do not differ.")
+            continue
         seeds = max(len(runs) for found in taus.values() for runs in found.values())
         lines = [f"### {task}", "", f"Kendall's tau-b by number of labels, up to {seeds} seeds:", ""]
         lines += table_head(["model", *map(str, sizes)])
@@ -92,6 +96,7 @@ def write_predictor_report(folder: Path, results: Sequence[Result], ceilings: Ma
         write_text(folder / "predictors.csv", as_csv(results)),
     ]
     for task in tasks_of(results):
-        curves = by_model(results, task, "kendall")
+        if not (curves := by_model(results, task, "kendall")):
+            continue
         written.append(label_curves(curves, folder / f"predictors_{task}.png", ceiling=ceilings.get(task), title=task))
     return written

@@ -61,6 +61,19 @@ class GroupGP:
             parts.append((total - reduced.square().sum(0)).clamp(min=0) + self.noise)
         return torch.cat(parts)
 
+    @torch.no_grad()
+    def left_out(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and variance of every training observation given the others, [n] each, hyper-parameters as they are.
+
+        With K the covariance of the observations, 1 / (K^-1)_ii is the variance and y_i - (K^-1 y)_i / (K^-1)_ii the
+        mean (Rasmussen and Williams 2006, 5.4.2).
+
+        Args:
+            y: what was fitted, [n].
+        """
+        variance = 1 / torch.cholesky_inverse(self.root).diagonal()
+        return y.double() - self.weights[:, 0] * variance, variance
+
     def _learn(self, distances: Tensor, y: Tensor) -> Tensor:
         """Hyper-parameters of the largest posterior density, float64 [3 G + 2], as :meth:`_mix` reads them."""
         groups = len(self.widths)

@@ -7,10 +7,18 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from graphnas.errors import GraphnasError
-from graphnas.spaces import get_space
-from graphnas.train.predictor_evaluation import Labels, Task, measure, part_rows, read_labels
+from graphnas.spaces import Architectures, get_space
+from graphnas.train.predictor_evaluation import (
+    Labels,
+    Task,
+    evaluate_predictor,
+    measure,
+    part_rows,
+    read_labels,
+)
 
 
 @pytest.fixture(scope="module")
@@ -84,3 +92,16 @@ def test_missing_labels_are_named() -> None:
         read_labels(Task("darts"))
     with pytest.raises(GraphnasError, match="nothing"):
         read_labels(Task("nb201", "digits201", "nothing"))
+
+
+def test_uncertainty_is_judged_by_squares_and_by_coverage() -> None:
+    class Sure:
+        def predict(self, archs: Architectures) -> Tensor:
+            return torch.zeros(len(archs), dtype=torch.float64)
+
+        def predict_std(self, archs: Architectures) -> Tensor:
+            return torch.full((len(archs),), 2.0, dtype=torch.float64)
+
+    y = torch.tensor([1.0, -3.9, 4.0, 20.0], dtype=torch.float64)
+    values = evaluate_predictor(Sure(), get_space("toy").enumerate()[:4], y)  # type: ignore[arg-type]
+    assert values["z_square"] == pytest.approx((1 + 3.9**2 + 16 + 400) / 16) and values["coverage"] == 0.5
