@@ -64,7 +64,7 @@ def load_predictor(folder: Path) -> FittedPredictor:
         space = get_space(content["space"])
         settings = PredictorSettings(**content["settings"])
         lines = [(Line(one["slope"], one["offset"]), one["error"]) for one in content["members"]]
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, InvalidValues) as error:
         raise CorruptFile(f"{folder / CONTENTS} is damaged or of another graphnas: {error}") from error
     rows = read_rows(folder / LABELS, space)
     if "seed" in content:

@@ -14,7 +14,7 @@ from graphnas.checkpoint import write_text
 from graphnas.commands.parsing import make_parser, parse, print_table, stderr, use_threads
 from graphnas.errors import GraphnasError, InvalidArchitecture, OutsideSpace
 from graphnas.spaces import Architectures, SearchSpace
-from graphnas.tables.text import parse_lines
+from graphnas.tables.text import UNREADABLE, open_text, parse_lines
 from graphnas.train.predictor_files import load_predictor
 
 DESCRIPTION = """Rank architectures by a fitted predictor: those of a text file (one per line), of the column `arch`
@@ -66,8 +66,9 @@ def read_architectures(space: SearchSpace, source: str) -> Architectures:
         except OutsideSpace as error:
             raise GraphnasError(f"{error}; or name a file of architectures") from error
     try:
-        lines = Path(source).read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        with open_text(Path(source)) as stream:
+            lines = stream.read().splitlines()
+    except (OSError, UnicodeDecodeError, *UNREADABLE) as error:
         raise GraphnasError(f"cannot read architectures from {source}: {error}") from error
     rows = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
     if rows and "arch" in (header := next(csv.reader([rows[0][1]]))):

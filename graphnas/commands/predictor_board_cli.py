@@ -15,6 +15,7 @@ from graphnas.spaces import get_space
 from graphnas.tables import default_table, load_table
 from graphnas.train.config import check_range
 from graphnas.train.noise_ceiling import noise_ceiling
+from graphnas.train.predictor import MIN_LABELS
 from graphnas.train.predictor_board import Entry, read_predictor_results, run_predictor_entry
 from graphnas.train.predictor_evaluation import Task, read_labels
 from graphnas.train.predictor_report import markdown, write_predictor_report
@@ -47,6 +48,10 @@ def run(command: str, arguments: Sequence[str]) -> None:
     parser.add_argument("--out", type=str, default="runs/predictors", help="folder of results and report")
     options = parse(parser, arguments)
     check_range(options, 1, "seeds", "jobs")
+    if (wrong := next((size for size in options.sizes if size < MIN_LABELS), None)) is not None:
+        raise GraphnasError(f"sizes must be at least {MIN_LABELS} (got {wrong})")
+    if options.test_size is not None:
+        check_range(options, 2, "test_size")
     folder, tasks, failures = Path(options.out), read_tasks(options), []
     if not options.report:
         failures = fit_all(options, tasks, folder)

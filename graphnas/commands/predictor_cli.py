@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -22,7 +23,7 @@ from graphnas.commands.parsing import (
 from graphnas.errors import GraphnasError
 from graphnas.plot import scatter
 from graphnas.spaces import get_space
-from graphnas.train.predictor import fit_predictor
+from graphnas.train.predictor import MIN_LABELS, check_labels, fit_predictor
 from graphnas.train.predictor_config import PredictorSettings, read_settings
 from graphnas.train.predictor_evaluation import Task, evaluate_predictor, part_rows, read_labels
 from graphnas.train.predictor_files import CONTENTS, load_predictor, read_contents, save_predictor
@@ -45,7 +46,7 @@ def make_train_parser() -> CommandParser:
     parser.add_argument("--labels", type=str, help="CSV file or table; the built-in one of the space if not given")
     parser.add_argument("--space", type=str, default="nb201", help="search space")
     parser.add_argument("--metric", type=str, help="column of the labels; the table's default if not given")
-    parser.add_argument("--model", type=str, default="flan", help="see `graphnas models list --kind predictor`")
+    parser.add_argument("--model", type=str, default="blend", help="see `graphnas models list --kind predictor`")
     parser.add_argument("--num_labels", type=int, help="learn from this many random labels instead of all")
     parser.add_argument("--held_out", type=float, default=0.2, help="share kept aside to judge; 0 judges nothing")
     parser.add_argument("--seed", type=int, default=0, help="of parts, weights and order")
@@ -80,6 +81,7 @@ def train(arguments: Sequence[str]) -> None:
     out = Path(options.out or f"runs/predictor-{options.model}-{space.name}-{options.seed}")
     if (out / CONTENTS).exists():
         raise GraphnasError(f"{out} holds a predictor already: choose another --out")
+    check_place(out)
     if options.num_labels is not None:
         if not 1 <= options.num_labels <= len(y):
             raise UsageError(f"--num_labels must lie between 1 and {len(y)} (got {options.num_labels})")
@@ -88,12 +90,18 @@ def train(arguments: Sequence[str]) -> None:
         labels = labels._replace(archs=archs, y=y)
     settings = {field.name: options[field.name] for field in fields(PredictorSettings)}
     values: dict[str, float] = {}
+    check_labels(archs, y)
     if options.held_out > 0:
         test_size = max(2, round(options.held_out * len(y)))
         parted = Task(options.space, options.labels, options.metric, test_size)
         rows_of = part_rows(labels, parted, 0, options.seed)
         learn = torch.ones(len(y), dtype=torch.bool)
         learn[rows_of.test] = False
+        if int(learn.sum()) < MIN_LABELS <= len(y):
+            raise UsageError(
+                f"{len(y)} labels leave {int(learn.sum())} to learn from beside {len(rows_of.test)} to judge on, "
+                f"expected at least {MIN_LABELS}: add labels, or --held_out 0"
+            )
         stderr(f"fitting on {int(learn.sum())} of {len(y)} labels to judge on the others")
         judged = fit_predictor(options.model, archs[learn], y[learn], space, options.seed, options.device, **settings)
         values = evaluate_predictor(judged, archs[rows_of.test], y[rows_of.test])
@@ -122,12 +130,28 @@ def evaluate(arguments: Sequence[str]) -> None:
     known = set(fitted.space.class_ids(fitted.archs).tolist())
     unseen = torch.tensor([one not in known for one in fitted.space.class_ids(labels.archs).tolist()])
     if int(unseen.sum()) < 2:
-        raise GraphnasError(f"{source or 'the table'} has no labels beside those the predictor learned from")
+        raise GraphnasError(
+            f"{source or 'the table'} has {int(unseen.sum())} labels beside those the predictor learned from, "
+            "expected at least 2"
+        )
     archs, y = labels.archs[unseen], labels.y[unseen]
+    if bool((y == y[0]).all()):
+        raise GraphnasError(f"{source or 'the table'} ranks nothing: all {len(y)} labels are {float(y[0])}")
     values = evaluate_predictor(fitted, archs, y)
     print_values({"architectures": len(y), **values})
     write_json(folder / "evaluation.json", {"labels": source, "metric": metric, "count": len(y), "values": values})
     stderr(str(scatter(y, fitted.predict(archs), folder / "predicted.png", "measured", "predicted", diagonal=True)))
+
+
+def check_place(folder: Path) -> None:
+    """Find out before a long fit whether a folder can be made.
+
+    Raises:
+        GraphnasError: a file is in the way, or the folder above it does not let us.
+    """
+    above = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        raise GraphnasError(f"cannot write to {folder}: {above} is no folder that can be written to")
 
 
 def run(command: str, arguments: Sequence[str]) -> None:

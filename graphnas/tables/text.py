@@ -27,12 +27,12 @@ Repeats = Literal["refuse", "runs"]
 
 
 def open_text(path: Path) -> IO[str]:
-    """A text stream of a plain or gzip-compressed file."""
+    """A text stream of a plain or gzip-compressed file, without the byte order mark that spreadsheets write."""
     with path.open("rb") as stream:
         compressed = stream.read(2) == GZIP_HEAD
     if compressed:
-        return cast(IO[str], gzip.open(path, "rt", encoding="utf-8", newline=""))
-    return path.open(encoding="utf-8", newline="")
+        return cast(IO[str], gzip.open(path, "rt", encoding="utf-8-sig", newline=""))
+    return path.open(encoding="utf-8-sig", newline="")
 
 
 def read_enas(path: Path, space: SearchSpace | None = None) -> Table:
@@ -108,6 +108,9 @@ def read_csv(
             header, *rows = csv.reader(stream)
         except (ValueError, csv.Error, *UNREADABLE) as error:
             raise CorruptFile(f"{path}: expected a header line and rows of text ({error})") from None
+    twice = next((name for name in header if header.count(name) > 1), None)
+    if twice is not None:
+        raise CorruptFile(f"{path}: line 1 has two columns {twice!r}")
     ragged = next((number for number, row in enumerate(rows, 2) if len(row) != len(header)), None)
     if ragged is not None:
         raise CorruptFile(f"{path}: line {ragged} has {len(rows[ragged - 2])} cells where the header has {len(header)}")
@@ -200,9 +203,12 @@ def _hashes(path: Path, cells: Mapping[str, Sequence[str]]) -> NDArray[np.bytes_
 
 def _number(path: Path, line: int, name: str, cell: str) -> float:
     try:
-        return float(cell) if cell else math.nan
+        value = float(cell) if cell else math.nan
     except ValueError:
         raise CorruptFile(f"{path}: line {line}: {name} is a number or empty (got {cell[:80]!r})") from None
+    if math.isinf(value):
+        raise CorruptFile(f"{path}: line {line}: {name} is a finite number or empty (got {cell[:80]!r})")
+    return value
 
 
 def parse_lines(space: SearchSpace, source: Path | str, rows: Sequence[tuple[int, str]]) -> Architectures:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from graphnas.cli import main
 from graphnas.spaces import get_space
 from graphnas.testing import seeded
+from graphnas.train.predictor_files import load_predictor
 
 TRAIN = ["train", "predictor", "--space", "nb201", "--labels", "digits201", "--model", "gin", "--num_labels", "60"]
 
@@ -66,7 +68,7 @@ OTHER = "|skip_connect~0|+|none~0|none~1|+|none~0|none~1|none~2|"
 
 def cells(*values: str) -> str:
     space = get_space("nb201")
-    texts = space.format(space.enumerate()[: len(values)])
+    texts = space.format(space.enumerate()[::311][: len(values)])
     return "arch,score\n" + "".join(f"{text},{value}\n" for text, value in zip(texts, values, strict=True))
 
 
@@ -76,6 +78,11 @@ def cells(*values: str) -> str:
         (f"arch,score\n{GOOD},1\n{BAD},2\n", "line 3 is not in nb201"),
         (f"arch,score\n{GOOD},1\n{OTHER},0\n{GOOD},2\n", "lines 2 and 4 give other"),
         (f"arch,score\n{GOOD},1\n{OTHER},high\n", "line 3: score is a number or empty"),
+        (f"arch,score\n{GOOD},1\n{OTHER},inf\n", "line 3: score is a finite number or empty (got 'inf')"),
+        (f"arch,score\n{GOOD},1\n{OTHER},1e400\n", "line 3: score is a finite number"),
+        (f"arch,score,score\n{GOOD},1,2\n", "line 1 has two columns 'score'"),
+        (f"arch,score\n{GOOD},1,2\n", "line 2 has 3 cells where the header has 2"),
+        (cells(*["nan"] * 8), "has no value of score"),
         (cells(*"11111111"), "labels must differ"),
         (cells(*"123"), "at least 5"),
         (f"arch\n{GOOD}\n", "a .csv"),
@@ -93,6 +100,100 @@ def test_bad_labels_are_one_line_and_leave_nothing(
     assert message in error[-1] and not out.exists()
 
 
+def test_bytes_that_are_no_text_are_one_line_and_leave_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, out = tmp_path / "my.csv", tmp_path / "out"
+    for content in (b"\x89PNG\r\n\x1a\n\xff", b"\0" * 900, gzip.compress(cells(*"12345678").encode())[:60]):
+        path.write_bytes(content)
+        assert main(["train", "predictor", "--labels", str(path), "--space", "nb201", "--out", str(out)]) == 2
+        assert len(capsys.readouterr().err.strip().splitlines()) == 1 and not out.exists()
+
+
+def test_too_few_labels_beside_those_kept_aside(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, out = tmp_path / "my.csv", tmp_path / "out"
+    path.write_text(cells(*"123456"))
+    words = ["train", "predictor", "--labels", str(path), "--space", "nb201", "--out", str(out)]
+    assert main(words) == 2
+    assert "6 labels leave 4 to learn from beside 2 to judge on" in capsys.readouterr().err and not out.exists()
+    path.write_text(cells(*"1111112"))
+    assert main([*words, "--held_out", "0"]) == 0
+
+
+def test_rows_without_a_label_are_left_out_and_named_by_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path, out = tmp_path / "my.csv", tmp_path / "out"
+    path.write_text(cells("1", "nan", "3", "4", "5", "6", "", *["7"] * 9, *["nan"] * 5))
+    words = ["train", "predictor", "--labels", str(path), "--space", "nb201", "--held_out", "0", "--model", "ridge"]
+    assert main([*words, "--out", str(out)]) == 0
+    assert f"{path}: no score in lines 3, 8, 18, 19, 20 and 2 more: left out" in caplog.text
+    assert len(load_predictor(out).y) == 14
+
+
+def test_a_spreadsheet_of_the_user_becomes_a_ranking(tmp_path: Path) -> None:
+    """The default model on a file with a byte order mark and other line ends; it loads and knows its uncertainty."""
+    space = get_space("nb201")
+    archs = space.sample(40, seeded(0))
+    rows = [f"{text},{count}" for count, text in enumerate(dict.fromkeys(space.format(archs)))]
+    path, out = tmp_path / "my.csv", tmp_path / "out"
+    path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(["arch,score", *rows, ""]).encode())
+    assert main(["train", "predictor", "--labels", str(path), "--space", "nb201", "--out", str(out)]) == 0
+    assert json.loads((out / "predictor.json").read_text())["model"] == "blend"
+    assert main(["predict", str(out), str(path), "--out", str(tmp_path / "r.csv")]) == 0
+    found = list(csv.DictReader((tmp_path / "r.csv").read_text().splitlines()))
+    fitted = load_predictor(out)
+    places = space.parse([row["arch"] for row in found])
+    assert len(found) == len(rows) and [float(row["std"]) for row in found] == pytest.approx(
+        fitted.predict_std(places).tolist(), rel=1e-4
+    )
+    assert [float(row["prediction"]) for row in found] == pytest.approx(fitted.predict(places).tolist(), rel=1e-4)
+
+
+def test_a_place_that_cannot_be_written_is_found_before_the_fit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("graphnas.commands.predictor_cli.fit_predictor", lambda *args, **options: pytest.fail("fitted"))
+    (tmp_path / "file").write_text("mine")
+    for out in (tmp_path / "file", tmp_path / "file" / "below"):
+        assert main([*TRAIN, "--out", str(out)]) == 2
+        assert "is no folder that can be written to" in capsys.readouterr().err
+    assert (tmp_path / "file").read_text() == "mine"
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    assert main([*TRAIN, "--out", str(tmp_path / "new")]) == 2
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_interrupted_save_is_no_predictor_and_can_be_repeated(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    words = [*TRAIN, "--held_out", "0", "--epochs", "1", "--members", "1", "--validation", "0", "--out", str(tmp_path)]
+    with monkeypatch.context() as patch:
+        patch.setattr("graphnas.train.predictor_files.write_text", stop)
+        assert main(words) == 130
+    assert main(["predict", str(tmp_path), "all", "--out", str(tmp_path / "r.csv")]) == 2
+    assert "no predictor in" in capsys.readouterr().err and not (tmp_path / "r.csv").exists()
+    assert main(words) == 0
+    assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".safetensors"}
+
+
+def test_evaluation_on_labels_that_rank_nothing(
+    predictor: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (predictor / "evaluation.json").unlink(missing_ok=True)
+    path = tmp_path / "my.csv"
+    for values, message in [
+        (["5"] * 40, "ranks nothing"),
+        (["1", "inf"], "line 3: score is a finite number"),
+        (["1"], "labels beside those the predictor learned from, expected at least 2"),
+    ]:
+        path.write_text(cells(*values))
+        assert main(["evaluate", "predictor", str(predictor), "--labels", str(path)]) == 2
+        assert message in capsys.readouterr().err.strip().splitlines()[-1]
+    assert not (predictor / "evaluation.json").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -104,6 +205,8 @@ def test_bad_labels_are_one_line_and_leave_nothing(
         (["train", "predictor", "--loss", "hunge"], "hinge"),
         (["leaderboard", "predictor", "--models", "nothing"], "no predictor is called nothing"),
         (["leaderboard", "predictor", "--labels", "nb201"], "expected SPACE=VALUE"),
+        (["leaderboard", "predictor", "--sizes", "40", "-4"], "sizes must be at least 5 (got -4)"),
+        (["leaderboard", "predictor", "--test_size", "1"], "test_size must be at least 2 (got 1)"),
         (["leaderboard", "predictor", "--report"], "no finished fit"),
         (["leaderboard", "predictor", "--report", "--sizes", "40", "78"], "no finished fit"),
     ],
@@ -141,3 +244,16 @@ def test_leaderboard_goes_on_where_it_stopped(tmp_path: Path, capsys: pytest.Cap
     damaged.write_text("{")
     assert main([*words, "--report", "--out", str(tmp_path)]) == 2
     assert "is damaged" in capsys.readouterr().err
+
+
+def test_a_leaderboard_without_a_ranking_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, out = tmp_path / "my.csv", tmp_path / "board"
+    path.write_text(cells(*(str(number % 7) for number in range(20))))
+    words = ["leaderboard", "predictor", "--spaces", "nb201", "--labels", f"nb201={path}", "--models", "ridge"]
+    assert main([*words, "--sizes", "9", "--seeds", "1", "--test_size", "5", "--out", str(out)]) == 0
+    (result,) = (out / "results").glob("*.json")
+    content = json.loads(result.read_text())
+    content["values"]["kendall"] = None  # what a test part of equal labels gives
+    result.write_text(json.dumps(content))
+    assert main([*words, "--report", "--out", str(out)]) == 0
+    assert "No ranking" in capsys.readouterr().out

@@ -66,7 +66,16 @@ def test_without_a_table_of_contents_there_is_no_predictor(tmp_path: Path) -> No
         load_predictor(tmp_path)
 
 
-@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"space": "toy", "settings": {"epoch": 1}, "members": []}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{",
+        "[]",
+        "{}",
+        '{"space": "toy", "settings": {"epoch": 1}, "members": []}',
+        '{"space": "toy", "settings": {"epochs": -1}, "members": []}',
+    ],
+)
 def test_a_damaged_table_of_contents_is_named(content: str, tmp_path: Path) -> None:
     save_predictor(fitted(epochs=1), tmp_path)
     (tmp_path / "predictor.json").write_text(content)
