@@ -70,6 +70,16 @@ class VAEContract:
             with torch.autocast("cpu", torch.bfloat16):
                 assert torch.allclose(model.loss(archs)["total"].float(), full, rtol=0.05)
 
+    def test_decodes_under_autocast(self, model: GraphVAE, archs: Architectures) -> None:
+        model.eval()
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            z = model.encode(archs)[0]
+            assert bool(torch.isfinite(model.log_prob(archs, z)).all())
+            for sample in (True, False):
+                drawn = model.decode(z.to(torch.bfloat16), sample=sample, generator=seeded(7), repeats=2)
+                assert bool(model.space.is_valid(drawn).all())
+                assert len(model.decode(z, sample=sample, generator=seeded(7), mask=False)) == len(z)
+
     def test_rows_do_not_see_their_batch(self, model: GraphVAE, archs: Architectures) -> None:
         model.eval()
         order = torch.randperm(len(archs), generator=seeded(1))

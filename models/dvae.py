@@ -84,7 +84,8 @@ class AsyncVAE(LatentVAE):
         return Reconstruction(*(part[back] for part in losses))
 
     def roll_out(self, z: Tensor, draws: Draws) -> Architectures:
-        return AsyncRollout(self.decoder, self.aggregators, self.space, self.loose_ends)(z, draws)
+        with torch.autocast(z.device.type, enabled=False):  # as in `reconstruct`
+            return AsyncRollout(self.decoder, self.aggregators, self.space, self.loose_ends)(full(z), draws)
 
 
 @register_model("dvae")

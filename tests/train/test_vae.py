@@ -13,9 +13,10 @@ import pytest
 import torch
 import yaml
 
-from graphnas import create_model
+from graphnas import create_model, list_models
 from graphnas.errors import CheckpointMismatch, CorruptFile, GraphnasError, MissingData, UnknownName
 from graphnas.models import save_model
+from graphnas.testing import tiny_options
 from graphnas.train import DataConfig, FitConfig, VAEConfig
 from graphnas.train.data import prepare
 from graphnas.train.vae import VALIDATION_GRAPHS, build, load_vae, part, read_vae_config, train_vae
@@ -158,6 +159,17 @@ def test_validation_part_is_a_fixed_draw(make_config: MakeConfig) -> None:
 def test_python_and_command_leave_the_same_config(make_config: MakeConfig, finished_run: Path) -> None:
     content = yaml.safe_load((finished_run / "config.yaml").read_text())
     assert content == asdict(make_config()) == json.loads(json.dumps(content))
+
+
+@pytest.mark.parametrize("name", list_models(kind="vae"))
+def test_every_vae_trains_and_decodes_in_mixed_precision(name: str, make_config: MakeConfig, tmp_path: Path) -> None:
+    config = make_config(max_steps=1, precision="bf16-mixed")
+    config.model, config.model_args = name, tiny_options(name)
+    (record,) = train_vae(config, tmp_path, progress=False).records
+    assert 0 <= record["validation/exact"] <= 1
+    model = load_vae(tmp_path)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert bool(model.space.is_valid(model.decode(torch.randn(9, model.latent_dim))).all())
 
 
 def test_files_of_a_finished_run(finished_run: Path) -> None:
