@@ -18,6 +18,19 @@ def num_processes() -> int:
     return int(os.environ.get("WORLD_SIZE", 1))
 
 
+def check_device(device: str) -> None:
+    """Refuse a device before anything is written.
+
+    Raises:
+        GraphnasError: another device than :data:`DEVICES`, or one that is not there.
+    """
+    if device not in DEVICES:
+        raise GraphnasError(f"device must be {', '.join(DEVICES)} (got {device!r})")
+    absent = {"cuda": not torch.cuda.is_available(), "mps": not torch.backends.mps.is_available()}
+    if absent.get(device, False):
+        raise GraphnasError(f"cannot run on device {device!r}: torch finds none here, choose cpu or auto")
+
+
 def make_fabric(device: str = "auto", precision: Any = "32-true") -> Fabric:
     """A launched Fabric; several processes when started by torchrun (gloo on the CPU).
 
@@ -28,6 +41,7 @@ def make_fabric(device: str = "auto", precision: Any = "32-true") -> Fabric:
     Raises:
         GraphnasError: another device, or one that is not there.
     """
+    check_device(device)
     world, local = num_processes(), int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     strategy: Any = "auto"
     if world > 1:
@@ -35,8 +49,6 @@ def make_fabric(device: str = "auto", precision: Any = "32-true") -> Fabric:
 
         on_cpu = device == "cpu" or not torch.cuda.is_available()
         strategy = DDPStrategy(process_group_backend="gloo" if on_cpu else "nccl")
-    if device not in DEVICES:
-        raise GraphnasError(f"device must be {', '.join(DEVICES)} (got {device!r})")
     try:
         fabric = Fabric(
             accelerator=device, devices=local, num_nodes=world // local, strategy=strategy, precision=precision

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, cast
+from numbers import Integral, Real
+from types import NoneType, UnionType
+from typing import Any, ClassVar, Union, cast, get_args, get_origin, get_type_hints
 
 import torch
 from torch import Generator, Tensor, nn
@@ -23,6 +26,33 @@ class ModelConfig:
         """Plain JSON types."""
         return dataclasses.asdict(self)
 
+    @classmethod
+    def check_types(cls, values: dict[str, Any]) -> None:
+        """Refuse values of another type than their fields declare: those of a command line may be anything.
+
+        Raises:
+            TypeError: naming the first of them.
+        """
+        try:
+            hints = get_type_hints(cls)
+        except NameError:  # a user's config with types imported for the checker only
+            return
+        for name, value in values.items():
+            if not fits(value, hints[name]):
+                kinds = " or ".join(kind.__name__.removesuffix("Type") for kind in _alternatives(hints[name]))
+                raise TypeError(f"{name} must be {kinds} (got {value!r})")
+
+    def check_weights(self, *names: str) -> None:
+        """Refuse fields that are negative, infinite or NaN.
+
+        Raises:
+            ValueError: naming the first of them.
+        """
+        for name in names:
+            value = getattr(self, name)
+            if not 0 <= value < math.inf:
+                raise ValueError(f"{name} must be at least 0 and finite (got {value})")
+
     def check_counts(self, *names: str) -> None:
         """Refuse fields below 1; None passes.
 
@@ -33,6 +63,23 @@ class ModelConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1 (got {value})")
+
+
+def _alternatives(hint: Any) -> tuple[Any, ...]:
+    """The types of a union, or the one type there is."""
+    return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+
+
+PLAIN = {int: Integral, float: Real, bool: bool, str: str, NoneType: NoneType}
+"""Types of config fields that are checked, and what passes for them; True is no number here."""
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Whether a value may stand in a field declared as `hint`; anything may where the hint is none of :data:`PLAIN`."""
+    kinds = _alternatives(hint)
+    if any(kind not in PLAIN for kind in kinds):
+        return True
+    return any(isinstance(value, PLAIN[kind]) and (kind is bool or not isinstance(value, bool)) for kind in kinds)
 
 
 class GraphModel(nn.Module):

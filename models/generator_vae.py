@@ -50,6 +50,9 @@ class GeneratorConfig(ModelConfig):
         if self.edge_loss not in ("mean", "sum"):
             raise ValueError(f"edge_loss must be mean or sum (got {self.edge_loss!r})")
         self.check_counts("node_dim", "latent_dim", "rounds", "encoder_rounds", "accuracy_layers")
+        self.check_weights("kl_weight", "noise_scale")
+        if not 0 <= self.accuracy_weight <= 1:
+            raise ValueError(f"accuracy_weight must lie between 0 and 1 (got {self.accuracy_weight})")
 
 
 class GeneratorEncoder(nn.Module):

@@ -38,6 +38,7 @@ class LatentConfig(ModelConfig):
 
     def __post_init__(self) -> None:
         self.check_counts("latent_dim", "hidden_dim")
+        self.check_weights("kl_weight", "noise_scale")
         if not 0 < self.input_scale < math.inf:
             raise ValueError(f"input_scale must be positive (got {self.input_scale})")
         if not 0 <= self.accuracy_weight <= 1:

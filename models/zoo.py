@@ -105,6 +105,7 @@ def create_model(
         wanted = get_space(space)
         return load_model(find_weights(name, wanted, pretrained), expect=(name, wanted), **overrides)
     try:
+        model_class.config_class.check_types(overrides)
         config = model_class.config_class(**overrides)
         return model_class(config, space)
     except GraphnasError:

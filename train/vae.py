@@ -8,6 +8,7 @@ from pathlib import Path
 from lightning_fabric import seed_everything
 
 from graphnas.checkpoint import remove_partial
+from graphnas.device import check_device
 from graphnas.errors import GraphnasError
 from graphnas.models import GraphVAE, create_model, load_model
 from graphnas.models.base import load_weights
@@ -31,6 +32,7 @@ def train_vae(config: VAEConfig, out: Path, resume: bool = False, progress: bool
     """
     if config.model_args.get("accuracy_head") and config.data.labels is None:
         config = replace(config, data=replace(config.data, labels=default_table(config.data.space)))
+    check_device(config.fit.device)
     run = RunFolder(out)
     if resume:
         run.check_same(config)

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from graphnas.errors import CorruptFile, UnknownName
+from graphnas.errors import CorruptFile, InvalidValues, UnknownName
 from graphnas.spaces import Architectures, SearchSpace
 from graphnas.tables.lookup import Identity, Lookup, usual_identity
 
@@ -137,6 +137,7 @@ class Table:
         Raises:
             UnknownName: for a metric, budget or run the table does not have, or a budget at which the metric was never
                 measured.
+            InvalidValues: for a metric that was never measured at all.
         """
         rows = self.rows(archs)
         values = self._at(rows.clamp_min(0) if len(self) else rows[:0], metric, budget, run)
@@ -156,6 +157,8 @@ class Table:
         counts = self._counts[:, column].tolist()
         if len(self) and not counts[place]:
             filled = [str(epochs) for epochs, rows in zip(self.budgets, counts, strict=True) if rows]
+            if not filled:
+                raise InvalidValues(f"{self.source or 'the table'} has no value of {metric!r}: all of them are missing")
             raise UnknownName(f"budget of {metric!r}", self.budgets[place], filled)
         return self.values[:, place, :, column]
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from graphnas.errors import CorruptFile, UnknownName
+from graphnas.errors import CorruptFile, InvalidValues, UnknownName
 from graphnas.spaces import get_space
 from graphnas.tables import Table
 
@@ -127,6 +127,9 @@ def test_a_budget_that_was_never_measured_is_not_replaced_by_another() -> None:
     with pytest.raises(UnknownName, match="unknown budget of 'early' 200: known are 12"):
         early.query(early.architectures, "early")
     assert early.query(early.architectures, "late").item() == 8
+    never = table([[[[NAN, 8.0]]]], ("early", "late"))
+    with pytest.raises(InvalidValues, match="has no value of 'early'"):
+        never.query(never.architectures, "early")
 
 
 def test_isomorphic_graphs_share_a_row_unless_told_otherwise() -> None:

@@ -122,8 +122,18 @@ def test_run_without_weights(copy: Path) -> None:
         ("svgee", {}, UnknownName, "did you mean 'svge'"),
         ("svge", {"nodedim": 8}, UnknownName, "did you mean 'node_dim'"),
         ("svge", {"node_dim": 7}, GraphnasError, "node_dim must be even"),
-        ("svge", {"node_dim": "wide"}, GraphnasError, "svge"),
+        ("svge", {"node_dim": "wide"}, GraphnasError, "node_dim must be int .got 'wide'"),
         ("svge", {"node_dim": 8.0}, GraphnasError, "cannot be made with {'node_dim': 8.0}"),
+        ("svge", {"node_dim": True}, GraphnasError, "node_dim must be int .got True"),
+        ("svge", {"encoder_rounds": "two"}, GraphnasError, "encoder_rounds must be int or None .got 'two'"),
+        ("svge", {"edge_loss": 3}, GraphnasError, "edge_loss must be mean or sum .got 3"),
+        ("svge", {"kl_weight": "nan"}, GraphnasError, "kl_weight must be float .got 'nan'"),
+        ("svge", {"noise_scale": -1}, GraphnasError, "noise_scale must be at least 0 and finite .got -1"),
+        ("svge", {"accuracy_weight": 2}, GraphnasError, "accuracy_weight must lie between 0 and 1"),
+        ("dvae", {"noise_scale": float("inf")}, GraphnasError, "noise_scale must be at least 0 and finite"),
+        ("arch2vec", {"kl_weight": -1}, GraphnasError, "kl_weight must be at least 0 and finite"),
+        ("svae", {"bidirectional": "maybe"}, GraphnasError, "bidirectional must be bool .got 'maybe'"),
+        ("graphrnn", {"faithful": 3}, GraphnasError, "faithful must be bool .got 3"),
         ("svge", {"latent_dim": 10**15}, GraphnasError, "cannot be made"),
         ("svge", {"accuracy_head": True}, GraphnasError, "pass --data.labels"),
     ],
@@ -143,6 +153,12 @@ def test_accuracy_head_learns_from_labels(make_config: MakeConfig, tmp_path: Pat
     assert errors[-1] < errors[0] / 2
     archs = prepare(config.data).archs[:5]
     assert load_vae(tmp_path).predict(archs).shape == (5,)  # type: ignore[operator]
+
+
+def test_a_device_that_is_not_there_leaves_nothing_behind(make_config: MakeConfig, tmp_path: Path) -> None:
+    with pytest.raises(GraphnasError, match="device must be auto"):
+        train_vae(make_config(device="gpu0"), tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
 
 
 def test_validation_part_is_a_fixed_draw(make_config: MakeConfig) -> None:
