@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from graphnas.bo.predictivity import latent_predictivity, raw_feature_rows
 from graphnas.models import GraphVAE
-from graphnas.run_folder import RunFolder, plain
+from graphnas.run_folder import plain
 from graphnas.spaces import Architectures
 from graphnas.tables import default_table, load_table
 from graphnas.train.config import DataConfig, VAEConfig
@@ -115,7 +116,7 @@ def run_entry(config: VAEConfig, folder: Path, labels: Labels, sizes: BoardSizes
     if is_finished(result, made):
         return result
     torch.set_num_threads(1)
-    train_vae(config, run, resume=(run / "config.yaml").exists(), progress=False)
+    trained = train_vae(config, run, resume=(run / "config.yaml").exists(), progress=False)
     model, data = load_vae(run), prepare(config.data)
     values = evaluate_vae(model, data.archs[data.split.train], data.archs[data.split.test], sizes.evaluation)
     cells = labelled_cells(data, labels, sizes.max_labels)
@@ -129,7 +130,7 @@ def run_entry(config: VAEConfig, folder: Path, labels: Labels, sizes: BoardSizes
         "space": config.data.space,
         "seed": config.fit.seed,
         "parameters": model.num_parameters,
-        **training_cost(run),
+        **training_cost(trained.records),
         "config": model.config.to_dict(),
         "made": made,
         "values": values,
@@ -151,9 +152,8 @@ def predictivity(model: GraphVAE, cells: LabelledCells, sizes: BoardSizes) -> di
     )  # fmt: skip
 
 
-def training_cost(run: Path) -> dict[str, Any]:
+def training_cost(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Steps and CPU-minutes of a run, and the minutes until validation first reached each of :data:`GOALS`."""
-    records = RunFolder(run).read_records()
     cost: dict[str, Any] = {"steps": records[-1]["step"], "cpu_minutes": records[-1]["cpu_seconds"] / 60}
     for goal in GOALS:
         reached = [record["cpu_seconds"] / 60 for record in records if record["validation/exact"] >= goal]
@@ -176,11 +176,37 @@ def raw_rows(config: VAEConfig, folder: Path, labels: Labels, sizes: BoardSizes)
     return write_result(result, content)
 
 
+def check_result(content: dict[str, Any]) -> None:
+    """Refuse what lacks an entry that the report reads, or has none or text for a number.
+
+    Raises:
+        KeyError, TypeError, ValueError, AttributeError: for whatever is wrong first.
+    """
+    str(content["space"])
+    if "rows" in content:
+        int(content["train"]), int(content["test"])
+        for row in content["rows"]:
+            optional_numbers([row["rmse"], row["pearson"], len(row["features"])])
+        return
+    int(content["parameters"]), int(content["steps"]), int(content["seed"]), len(content["model"])
+    optional_numbers([content["cpu_minutes"], *(content[f"minutes_to_{100 * goal:g}"] for goal in GOALS)])
+    optional_numbers(content["values"].values())
+
+
+def optional_numbers(values: Iterable[Any]) -> list[float | None]:
+    """Numbers, or None where there is none.
+
+    Raises:
+        TypeError, ValueError: something else.
+    """
+    return [None if value is None else float(value) for value in values]
+
+
 def read_results(folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """All entries and all raw-feature files of a leaderboard.
 
     Raises:
         GraphnasError: a file that is no result, named.
     """
-    found = [read_result(path) for path in sorted((folder / "results").glob("*.json"))]
+    found = [read_result(path, check_result) for path in sorted((folder / "results").glob("*.json"))]
     return [one for one in found if "rows" not in one], [one for one in found if "rows" in one]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,12 @@ def write_result(path: Path, content: dict[str, Any]) -> Path:
     return write_text(path, json.dumps(finite(content), indent=1) + "\n")
 
 
-def read_result(path: Path) -> dict[str, Any]:
+def read_result(path: Path, check: Callable[[dict[str, Any]], object] | None = None) -> dict[str, Any]:
     """A result file.
+
+    Args:
+        path: where it is.
+        check: fails with KeyError, TypeError or ValueError on contents that are no such result.
 
     Raises:
         GraphnasError: damaged, or no result.
@@ -24,7 +29,9 @@ def read_result(path: Path) -> dict[str, Any]:
     try:
         content: dict[str, Any] = json.loads(path.read_text())
         content["made"], content["rows" if "rows" in content else "values"]
-    except (ValueError, KeyError, TypeError) as error:
+        if check is not None:
+            check(content)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise GraphnasError(f"{path} is damaged: delete it and run the leaderboard again") from error
     return content
 

@@ -72,10 +72,13 @@ Job = tuple[str, Callable[..., object], tuple[object, ...]]
 
 
 def run_jobs(jobs: Iterable[Job], at_once: int) -> list[str]:
-    """Run all jobs, some at the same time; one line for each that failed, so that the others go on."""
+    """Run all jobs, some at the same time; one line for each that failed, so that the others go on.
+
+    All but the first are printed: that one is what the command ends with.
+    """
     found = Parallel(n_jobs=at_once)(delayed(attempt)(*job) for job in jobs)
     failures = [failure for failure in found if failure]
-    for failure in failures:
+    for failure in failures[1:]:
         stderr(failure)
     return failures
 

@@ -10,8 +10,8 @@ from jsonargparse import Namespace
 
 from graphnas.bo.board_report import markdown, summarise, write_report
 from graphnas.bo.vae_board import BoardSizes, Labels, entry_name, raw_rows, read_results, run_entry
-from graphnas.commands.board_options import LABELS_HELP, choose_models, read_counts, read_sources, run_jobs
-from graphnas.commands.parsing import CommandParser, make_parser, parse
+from graphnas.commands.board_options import LABELS_HELP, assignment, choose_models, read_counts, read_sources, run_jobs
+from graphnas.commands.parsing import CommandParser, UsageError, make_parser, parse
 from graphnas.commands.train_cli import read_options, to_config
 from graphnas.errors import GraphnasError
 from graphnas.spaces import get_space
@@ -59,11 +59,12 @@ def run(command: str, arguments: Sequence[str]) -> None:
     options = parse(make_board_parser(command), arguments)
     check_range(options, 1, "seeds", "jobs")
     folder, configs = Path(options.out), plan(options)
+    check_spaces(options)
     labels = {space: Labels(*source) for space, source in read_sources(options.labels).items()}
     failures = [] if options.report else measure(options, configs, labels, folder)
     entries, raw = read_results(folder)
     if not entries:
-        raise GraphnasError(f"{folder} has no finished entry to report")
+        raise GraphnasError(failures[0] if failures else f"{folder} has no finished entry to report")
     paths = write_report(folder, entries, raw)
     print(markdown(summarise(entries), raw))
     print("\n".join(map(str, paths)))
@@ -101,6 +102,19 @@ def plan(options: Namespace) -> list[VAEConfig]:
                 count = counts.get(space.name, 2000 if options.quick else config.data.num_graphs)
                 found.append(replace(config, fit=fit, data=replace(config.data, num_graphs=count)))
     return found
+
+
+def check_spaces(options: Namespace) -> None:
+    """Settings of a space that does not take part are a slip of the pen.
+
+    Raises:
+        UsageError: naming the option.
+    """
+    known = {get_space(space).name for space in options.spaces}
+    for name in ("labels", "num_graphs", "max_steps", "max_labels"):
+        for space, _ in map(assignment, options[name]):
+            if get_space(space).name not in known:
+                raise UsageError(f"--{name} is about {space}, which is not among --spaces {' '.join(options.spaces)}")
 
 
 def read_sizes(options: Namespace) -> dict[str, BoardSizes]:

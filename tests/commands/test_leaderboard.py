@@ -91,6 +91,9 @@ def test_a_run_that_was_cut_off_goes_on(board: Path) -> None:
         (["--seeds", "0"], "seeds must be at least 1"),
         (["--num_graphs", "nb201=many"], "whole number"),
         (["--max_labels", "nb201=0"], "whole number"),
+        (["--labels", "enas6=rows.txt"], "--labels is about enas6, which is not among --spaces nb201"),
+        (["--max_steps", "enas6=70"], "--max_steps is about enas6"),
+        (["--models", "arch2vec", "--seeds", "1", "--num_graphs", "nb201=30"], "do not fill one batch"),
     ],
 )
 def test_bad_input_is_one_line(
@@ -122,6 +125,36 @@ def test_a_damaged_result_is_named(tmp_path: Path) -> None:
     (tmp_path / "results" / "broken.json").write_text("{")
     with pytest.raises(GraphnasError, match=r"broken\.json is damaged"):
         read_results(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["arch2vec_nb201_0", "raw_nb201"])
+def test_results_that_lack_something_are_damaged(
+    name: str, board: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By hand or by an older version: one line says which file to delete."""
+    whole = json.loads((board / "results" / f"{name}.json").read_text())
+    path = tmp_path / "results" / f"{name}.json"
+    path.parent.mkdir()
+    needed = {"space", "train", "test", "rows"} if "rows" in whole else {"model", "space", "parameters", "values"}
+    broken: list[Any] = [{key: whole[key] for key in whole if key != lost} for lost in needed]
+    broken += [{**whole, "rows" if "rows" in whole else "values": 3}, [], None]
+    broken += [{**whole, "rows": [{"features": "mean"}]}, {**whole, "values": {"exact": "many"}, "rows": [3]}]
+    for content in broken:
+        path.write_text(json.dumps(content))
+        assert main(["leaderboard", "vae", "--report", "--out", str(tmp_path)]) == 2
+        error = capsys.readouterr().err
+        assert error == f"graphnas: {path} is damaged: delete it and run the leaderboard again\n"
+
+
+def test_a_run_without_its_metrics_file_is_measured(board: Path) -> None:
+    """The cost of training comes with the checkpoint."""
+    path, metrics = board / "results" / "arch2vec_nb201_0.json", board / "runs" / "arch2vec_nb201_0" / "metrics.jsonl"
+    before, content = json.loads(path.read_text()), metrics.read_bytes()
+    path.unlink()
+    metrics.write_text("{broken")
+    assert main([*WORDS, "--num_graphs", "nb201=600", "--out", str(board)]) == 0
+    assert json.loads(path.read_text())["cpu_minutes"] == before["cpu_minutes"]
+    metrics.write_bytes(content)
 
 
 def made(model: str, seed: int, exact: float, rmse: float | None) -> dict[str, Any]:
