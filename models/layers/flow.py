@@ -144,7 +144,7 @@ class FlowStack(nn.Module):
 
     def open(self, ops: Tensor, unhindered: Tensor | None) -> Tensor:
         """Gates [..., G] of operations [..., O]: 1 where `unhindered` bool [...]."""
-        gates: Tensor = self.gates(ops).sigmoid()
+        gates: Tensor = self.gates(ops).sigmoid_()
         return gates if unhindered is None else gates.masked_fill(unhindered[..., None], 1.0)
 
     def forward(self, x: Tensor, hear: Hearing, gates: Tensor) -> Tensor:
