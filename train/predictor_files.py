@@ -71,7 +71,8 @@ def load_predictor(folder: Path) -> FittedPredictor:
         return refit(content["model"], space, settings, rows, content["seed"], folder)
     members = []
     for number, (line, spread) in enumerate(lines):
-        network = load_model(folder / f"member{number}.safetensors", expect=(content["model"], space))
+        with torch.random.fork_rng():  # weights are drawn before they are read
+            network = load_model(folder / f"member{number}.safetensors", expect=(content["model"], space))
         if not isinstance(network, Predictor):
             raise CorruptFile(f"{folder} holds a {type(network).__name__}, which is no predictor")
         members.append(Member(network, line, float("nan") if spread is None else spread))
