@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from math import isnan, nan, sqrt
 
@@ -52,6 +53,13 @@ def test_uniqueness_and_novelty() -> None:
     assert metrics.novelty(keys, {"a"}) == 0.5
     assert metrics.novelty(keys, iter(keys)) == 0.0
     assert isnan(metrics.uniqueness([])) and isnan(metrics.novelty([], ["a"]))
+
+
+def test_novelty_of_the_published_size_takes_no_time() -> None:
+    """Released: all pairs of 10,000 decodes and 17,118 training graphs, 23 minutes."""
+    begin = time.process_time()
+    assert metrics.novelty([f"new {row}" for row in range(10_000)], [f"old {row}" for row in range(17_118)]) == 1
+    assert time.process_time() - begin < 1
 
 
 def test_kendall_tau_counts_ties_as_tau_b() -> None:

@@ -47,6 +47,7 @@ def encode_all(model: GraphVAE, archs: Architectures, batch_size: int = 1024) ->
     return torch.cat(parts) if parts else torch.zeros(0, model.latent_dim)
 
 
+@torch.no_grad()
 def decode_all(
     model: GraphVAE,
     codes: Tensor,

@@ -168,6 +168,15 @@ def test_the_seed_decides() -> None:
     assert not torch.equal(first, other)
 
 
+def test_a_prediction_does_not_disturb_the_training() -> None:
+    """Released: a typing error leaves the model in its mode of prediction for good."""
+    x, y = data(60)
+    straight, looked = (LegacySparseGP(x, y, 10).fit(3, 20) for _ in range(2))
+    looked.predict(x)
+    assert all(parameter.requires_grad for parameter in looked.parameters())
+    assert torch.equal(looked.fit(3, 20).predict(x)[0], straight.fit(3, 20).predict(x)[0])
+
+
 def test_the_published_training_stops_early() -> None:
     x, y = data(180)
     model = LegacySparseGP(x, y, 12)

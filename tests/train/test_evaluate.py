@@ -107,6 +107,28 @@ def test_a_model_that_is_right_for_every_fourth_graph() -> None:
     assert values["reconstruction_ci"] == pytest.approx(2.0227 * math.sqrt(0.25 * 0.75 / 39), rel=1e-3)
 
 
+def test_evaluation_records_no_gradients() -> None:
+    """Released: 100 decodes of every graph with gradients left on."""
+    seen: list[bool] = []
+
+    class Watched(Stub):
+        def encode(self, archs: Architectures) -> tuple[Tensor, Tensor]:
+            seen.append(torch.is_grad_enabled())
+            return super().encode(archs)
+
+        def decode(self, z: Tensor, *options: Any) -> Architectures:  # type: ignore[override]
+            seen.append(torch.is_grad_enabled())
+            return super().decode(z, *options)
+
+        def log_prob(self, archs: Architectures, z: Tensor) -> Tensor:
+            seen.append(torch.is_grad_enabled())
+            return super().log_prob(archs, z)
+
+    toy = get_space("toy")
+    evaluate_vae(Watched(toy, toy.enumerate()), toy.enumerate()[:100], toy.enumerate()[100:130], SMALL)
+    assert len(seen) >= 7 and not any(seen)
+
+
 def test_the_published_protocol_is_unmasked() -> None:
     class Unmasked(Stub):
         """Right without the masks, wrong with them."""
@@ -143,6 +165,26 @@ def test_hand_made_prior_samples() -> None:
     assert values["validity_masked"] == 1
     assert values["uniqueness_masked"] == values["uniqueness_isomorphic_masked"] == pytest.approx(2 / 5)
     assert values["novelty_masked"] == values["novelty_isomorphic_masked"] == pytest.approx(1 / 5)
+
+
+def test_bayesian_networks_are_counted_by_their_structure() -> None:
+    """Released: uniqueness of Bayesian networks was counted by the text of ENAS cells."""
+    bn8 = get_space("bn8")
+
+    def network(order: list[int], last: list[int]) -> Architectures:
+        """Variables in that order; only the last has parents."""
+        rows = [[kind, *[0] * place] for place, kind in enumerate(order)]
+        return bn8.parse([str([*rows[:-1], [order[-1], *last]])])
+
+    empty = Architectures.concat(
+        [network([0, 1, 2, 3, 4, 5, 6, 7], 7 * [0]), network([1, 0, 2, 3, 4, 5, 6, 7], 7 * [0])]
+    )
+    other = network([0, 1, 2, 3, 4, 5, 6, 7], [1, *6 * [0]])
+    assert empty[0] != empty[1]
+    drawn = Architectures.concat([empty, other, other])
+    values = values_of_prior(Scripted(bn8, drawn, drawn), empty[:1], 4)
+    assert values["validity"] == 1 and values["uniqueness"] == 3 / 4 and values["uniqueness_isomorphic"] == 2 / 4
+    assert values["novelty"] == 3 / 4 and values["novelty_isomorphic"] == 2 / 4
 
 
 def test_isomorphic_columns_see_relabelled_cells() -> None:
