@@ -39,7 +39,7 @@ class GroupGP:
         first = slice(0, self.most_points)
         self.hyper = self._learn(self._distances(self.x[first], self.x[first]), y[first])
         with torch.no_grad():
-            covariance = torch.cat([self._kernel(rows, self.x) for rows in self.x.split(BLOCK)])
+            covariance = torch.cat([self.kernel(rows, self.x) for rows in self.x.split(BLOCK)])
             self.noise = float(self.hyper[-1].exp()) + JITTER
             self.root = torch.linalg.cholesky(covariance + self.noise * torch.eye(len(y), dtype=torch.float64))
             self.weights = torch.cholesky_solve(y[:, None], self.root)
@@ -49,7 +49,7 @@ class GroupGP:
     def mean(self, x: Tensor) -> Tensor:
         """Posterior mean [B] of x [B, sum of widths]; its float type is computed in."""
         known, weights = self.x.to(x.dtype), self.weights.to(x.dtype)
-        return torch.cat([(self._kernel(rows, known) @ weights)[:, 0] for rows in x.split(BLOCK)])
+        return torch.cat([(self.kernel(rows, known) @ weights)[:, 0] for rows in x.split(BLOCK)])
 
     @torch.no_grad()
     def variance(self, x: Tensor) -> Tensor:
@@ -57,7 +57,7 @@ class GroupGP:
         known, root = self.x.to(x.dtype), self.root.to(x.dtype)
         total, parts = float(self.hyper[: len(self.widths) + 1].exp().sum()), []
         for rows in x.split(BLOCK):
-            reduced = torch.linalg.solve_triangular(root, self._kernel(rows, known).T, upper=False)
+            reduced = torch.linalg.solve_triangular(root, self.kernel(rows, known).T, upper=False)
             parts.append((total - reduced.square().sum(0)).clamp(min=0) + self.noise)
         return torch.cat(parts)
 
@@ -100,7 +100,8 @@ class GroupGP:
         optimizer.step(loss)
         return hyper.detach()
 
-    def _kernel(self, a: Tensor, b: Tensor) -> Tensor:
+    def kernel(self, a: Tensor, b: Tensor) -> Tensor:
+        """The kernel without noise of rows a [n, F] and b [m, F], float [n, m]."""
         return self._mix(self._distances(a, b), self.hyper.to(a.dtype))
 
     def _distances(self, a: Tensor, b: Tensor) -> Tensor:

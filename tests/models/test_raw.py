@@ -175,7 +175,7 @@ def test_blend_is_a_mixture_of_its_parts() -> None:
 def test_left_out_rows_of_a_gaussian_process_one_at_a_time() -> None:
     x, y = torch.randn(14, 5, generator=seeded(), dtype=torch.float64), torch.randn(14, generator=seeded(1)).double()
     process = GroupGP([2, 3]).fit(x, y)
-    gram = process._kernel(x, x) + process.noise * torch.eye(14)
+    gram = process.kernel(x, x) + process.noise * torch.eye(14)
     mean, variance = process.left_out(y)
     for row in range(14):
         others = torch.arange(14) != row
