@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from graphnas.models.layers.contract import op_flags
+from graphnas.models.layers.contract import contract, op_flags
 from graphnas.models.layers.flow import FlowLayer, FlowStack, GraphFlow, Hearing
 from graphnas.models.predictor import Predictor, PredictorConfig
 from graphnas.models.zoo import register_model
@@ -48,6 +48,9 @@ class GATESConfig(PredictorConfig):
     """Operations that let everything through: their gates are 1."""
     live_only: bool = False
     """Vertices on no path from input to output are taken out too."""
+    bypassed_ops: tuple[str, ...] = ()
+    """Operations whose vertices are bypassed, every predecessor joined to every successor, as BRP-NAS prepares graphs
+    (:func:`contract`). Then all vertices without edges, those of `closed_ops` too, stay in the mean, as in FLAN."""
 
     def __post_init__(self) -> None:
         self.check_counts("op_dim", "node_dim", "hidden_dim", "layers", "layer_dim", "head_dim")
@@ -58,7 +61,7 @@ class GATESConfig(PredictorConfig):
         for name, known in (("flow", ("node", "edge")), ("readout", ("mean", "sum", "output"))):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)} (got {getattr(self, name)!r})")
-        for name in ("closed_ops", "open_ops"):  # recipes and checkpoints give lists
+        for name in ("closed_ops", "open_ops", "bypassed_ops"):  # recipes and checkpoints give lists
             object.__setattr__(self, name, tuple(getattr(self, name)))
 
 
@@ -104,6 +107,7 @@ class GATES(Predictor):
     config_class = GATESConfig
     closed: Tensor
     unhindered: Tensor
+    bypassed: Tensor
 
     def __init__(self, config: GATESConfig, space: SearchSpace | str) -> None:
         super().__init__(config, space)
@@ -119,8 +123,9 @@ class GATES(Predictor):
         self.head = make_head(config.layer_dim, config.head_dim, config.head_layers, config.dropout)
         self.register_buffer("closed", flags(self.space, config.closed_ops), persistent=False)
         self.register_buffer("unhindered", flags(self.space, config.open_ops), persistent=False)
+        self.register_buffer("bypassed", op_flags(self.space, config.bypassed_ops), persistent=False)
         self.unhindered[INPUT] = config.flow == "edge"
-        self.opens = bool(self.unhindered.any())
+        self.opens, self.contracts = bool(self.unhindered.any()), bool(config.bypassed_ops)
 
     def layer(self, config: GATESConfig, in_dim: int, out_dim: int, by_sender: bool) -> FlowLayer:
         """A layer of the stack."""
@@ -133,11 +138,20 @@ class GATES(Predictor):
             types = types.masked_fill(hidden, self.space.num_ops)
         types = types.masked_fill(~archs.node_mask, self.space.num_ops + 1)
         last = torch.arange(archs.max_nodes, device=archs.device) == archs.num_nodes[:, None] - 1
+        adj, kept = self.flow_edges(archs, types, last, hidden)
+        like = self.start.weight
+        return Wires(types, kept, last[..., None].to(like.dtype), Hearing.of(adj.transpose(1, 2), like))
+
+    def flow_edges(
+        self, archs: Architectures, types: Tensor, last: Tensor, hidden: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Edges bool [B, N, N] along which anything flows, and the vertices bool [B, N] that are left in the graph."""
+        if self.contracts:
+            return contract(archs, self.closed[: self.space.num_ops], self.bypassed, hidden).adj, archs.node_mask
         kept = archs.node_mask & ~self.closed[types]
         if self.live_only:
             kept = live_vertices(archs.adj & kept[:, :, None] & kept[:, None, :], last)
-        adj, like = archs.adj & kept[:, :, None] & kept[:, None, :], self.start.weight
-        return Wires(types, kept, last[..., None].to(like.dtype), Hearing.of(adj.transpose(1, 2), like))
+        return archs.adj & kept[:, :, None] & kept[:, None, :], kept
 
     def first_states(self, count: int, width: int) -> Tensor:
         """States [B, N, hidden_dim] before any flow: one of the input, one of all others."""

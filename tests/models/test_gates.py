@@ -11,6 +11,7 @@ from graphnas import create_model, get_space
 from graphnas.errors import GraphnasError, InvalidArchitecture
 from graphnas.models import Predictor
 from graphnas.models.gates import live_vertices
+from graphnas.models.layers.contract import contract, op_flags
 from tests.models.plain_async import graph_of
 from tests.models.plain_flow import TINY, assert_closed_vertices_are_absent, assert_same_results, dead_ends, loud
 from tests.models.predictor_checks import PredictorChecks, StatesChecks
@@ -82,6 +83,19 @@ def test_open_operations_are_alike_and_closed_ones_too() -> None:
     assert scores["skip_connect"] == pytest.approx(scores["nor_conv_1x1"], abs=1e-6)
     assert scores["none"] == pytest.approx(scores["avg_pool_3x3"], abs=1e-6)
     assert abs(scores["none"] - scores["nor_conv_3x3"]) > 1e-3 < abs(scores["skip_connect"] - scores["nor_conv_3x3"])
+
+
+def test_bypassed_operations_give_the_graphs_of_brp_nas() -> None:
+    """The same scores as without the option on graphs prepared beforehand, whose idle vertices are averaged in."""
+    space = get_space("nb201")
+    model = loud("gates", space, closed_ops=["none"], bypassed_ops=["skip_connect"])
+    plain = loud("gates", space)
+    plain.load_state_dict(model.state_dict())
+    cells = space.sample(20, torch.Generator().manual_seed(0))
+    prepared = contract(cells, op_flags(space, ["none"]), op_flags(space, ["skip_connect"]))
+    with torch.no_grad():
+        assert torch.allclose(model(cells), plain(prepared), atol=1e-6)
+        assert not torch.allclose(model(cells), plain(cells), atol=1e-3)
 
 
 def test_live_vertices() -> None:
