@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from graphnas.models.layers.flow import FlowStack, GraphAttention, GraphFlow, Hearing
+from graphnas.models.layers.flow import FlowStack, GraphAttention, GraphFlow, Hearing, short_softmax
 from graphnas.testing import seeded
 
 
@@ -19,6 +19,17 @@ def chain() -> Tensor:
 
 def states(width: int = 3) -> Tensor:
     return torch.randn(1, 4, width, generator=seeded(0))
+
+
+def test_short_softmax_is_softmax() -> None:
+    logits = (100 * torch.randn(5, 4, 8, generator=seeded(0), dtype=torch.float64)).requires_grad_()
+    with torch.no_grad():
+        logits[0, 0, :] = logits[1, 1, 3:] = torch.finfo(torch.float64).min
+    weights = torch.arange(160.0).view_as(logits)
+    found, expected = short_softmax(logits), logits.softmax(2)
+    torch.testing.assert_close(found, expected)
+    (one,), (other,) = (torch.autograd.grad((part * weights).sum(), logits) for part in (found, expected))
+    torch.testing.assert_close(one, other)
 
 
 @pytest.mark.parametrize("by_sender", [False, True])
