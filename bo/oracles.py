@@ -1,0 +1,196 @@
+"""Oracles: what an evaluation costs and gives, from tables, predictors, or any function."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from graphnas.errors import GraphnasError, InvalidValues, OutsideSpace
+from graphnas.spaces import Architectures, SearchSpace
+from graphnas.tables import Table
+
+
+class Answer(NamedTuple):
+    """One evaluation."""
+
+    value: float
+    """Higher is better; NaN where the evaluation failed."""
+    test: float
+    """What is reported and never searched for; NaN where unknown."""
+    seconds: float
+    """Simulated training time; 0 where unknown."""
+    error: str
+    """Why it failed; empty where it did not."""
+
+
+class Oracle(Protocol):
+    """Evaluates architectures one by one."""
+
+    space: SearchSpace
+
+    def __call__(self, arch: Architectures) -> Answer:
+        """The answer for a batch of one; failures are answers, not exceptions."""
+
+
+class TableOracle:
+    """Measured values.
+
+    Args:
+        table: labels.
+        metric: what is searched for; the default of the table if not given.
+        test_metric: what is reported.
+        seconds_metric: what an evaluation costs; 0 if not given.
+        minimise: whether lower values are better.
+
+    Raises:
+        UnknownName: a metric the table does not have.
+    """
+
+    def __init__(
+        self, table: Table, metric: str | None = None, test_metric: str | None = None,
+        seconds_metric: str | None = None, minimise: bool = False,
+    ) -> None:  # fmt: skip
+        self.space, self.table = table.space, table
+        self.metric, self.sign = metric or table.default_metric, -1.0 if minimise else 1.0
+        self.test_metric, self.seconds_metric = test_metric, seconds_metric
+        for name in (self.metric, test_metric, seconds_metric):
+            if name is not None:
+                table.query(table.architectures[:1], name)
+
+    def column(self, metric: str | None, arch: Architectures) -> float:
+        """A value of a batch of one, NaN without a metric."""
+        return math.nan if metric is None else float(self.table.query(arch, metric)[0])
+
+    def __call__(self, arch: Architectures) -> Answer:
+        value = self.sign * self.column(self.metric, arch)
+        seconds = self.column(self.seconds_metric, arch)
+        error = "not in the table" if math.isnan(value) else ""
+        return Answer(value, self.column(self.test_metric, arch), 0.0 if math.isnan(seconds) else seconds, error)
+
+
+class SnappedOracle:
+    """The value of the nearest labelled architecture where the asked one has none; how often is counted.
+
+    Args:
+        oracle: labels of some architectures.
+        labelled: L of those it knows.
+        place: architectures [B] -> points float [B, D] in which the nearest is looked for.
+
+    Attributes:
+        snapped: evaluations that were answered with another architecture's value.
+    """
+
+    def __init__(self, oracle: TableOracle, labelled: Architectures, place: Callable[[Architectures], Tensor]) -> None:
+        self.space, self.oracle, self.labelled, self.place = oracle.space, oracle, labelled, place
+        self.points, self.snapped = place(labelled), 0
+
+    def __call__(self, arch: Architectures) -> Answer:
+        answer = self.oracle(arch)
+        if not answer.error:
+            return answer
+        self.snapped += 1
+        row = int(torch.cdist(self.place(arch), self.points)[0].argmin())
+        return self.oracle(self.labelled[row : row + 1])
+
+
+class PredictorOracle:
+    """Predictions of a fitted predictor, or of anything with `predict(archs) -> [B]`."""
+
+    def __init__(self, space: SearchSpace, predict: Callable[[Architectures], Tensor]) -> None:
+        self.space, self.predict = space, predict
+
+    def __call__(self, arch: Architectures) -> Answer:
+        return Answer(float(self.predict(arch)[0]), math.nan, 0.0, "")
+
+
+class CallableOracle:
+    """Any function of an architecture's text form, guarded: what it raises, and NaN, are failed evaluations.
+
+    Args:
+        space: the space.
+        function: text of one architecture -> a number, higher is better.
+        timeout: seconds after which an evaluation has failed. The function then runs in a process of its own, which
+            is ended; None calls it directly.
+
+    Raises:
+        InvalidValues: a time-out that is not positive.
+    """
+
+    def __init__(self, space: SearchSpace, function: Callable[[str], float], timeout: float | None = None) -> None:
+        if timeout is not None and not timeout > 0:
+            raise InvalidValues(f"timeout must be positive (got {timeout})")
+        self.space, self.function, self.timeout = space, function, timeout
+
+    def __call__(self, arch: Architectures) -> Answer:
+        text = self.space.format(arch)[0]
+        try:
+            result = self.function(text) if self.timeout is None else self.in_process(text, self.timeout)
+            value = float(result)
+        except Exception as error:  # whatever a user's function does is an answer
+            return Answer(math.nan, math.nan, 0.0, f"{type(error).__name__}: {error}")
+        if not math.isfinite(value):
+            return Answer(math.nan, math.nan, 0.0, f"expected a finite number (got {value})")
+        return Answer(value, math.nan, 0.0, "")
+
+    def in_process(self, text: str, timeout: float) -> float:
+        """The function's result from a forked process, which does not outlive the time-out."""
+        context = multiprocessing.get_context("fork")
+        receiver, sender = context.Pipe(duplex=False)
+        worker = context.Process(target=answer_through, args=(self.function, text, sender), daemon=True)
+        worker.start()
+        sender.close()
+        try:
+            if not receiver.poll(timeout):
+                raise TimeoutError(f"no answer within {timeout:g} s")
+            kind, content = receiver.recv()
+        except EOFError:
+            raise GraphnasError("the evaluation's process died without an answer") from None
+        finally:
+            worker.kill()
+            worker.join()
+            receiver.close()
+        if kind == "error":
+            raise GraphnasError(content)
+        return float(content)
+
+
+def answer_through(function: Callable[[str], float], text: str, sender: object) -> None:
+    """Call a function and send ("value", result) or ("error", text)."""
+    send = sender.send  # type: ignore[attr-defined]
+    try:
+        send(("value", float(function(text))))
+    except BaseException as error:
+        send(("error", f"{type(error).__name__}: {error}"))
+
+
+def boosted_oracle(table: Table, metric: str | None = None, seed: int = 0) -> PredictorOracle:
+    """Gradient boosting on all labels of a table, for spaces of which only a part was measured.
+
+    A stand-in for measurements, and to be called one: its errors are shared by whatever is found with it.
+    """
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+    from graphnas.models.features import raw_features
+
+    space, archs = table.space, table.architectures
+    y = table.query(archs, metric or table.default_metric)
+    rows = (~y.isnan()).nonzero().flatten()
+    if len(rows) < 10:
+        raise OutsideSpace(f"a boosted oracle needs at least 10 labels (got {len(rows)})")
+    x = raw_features(space, archs[rows]).numpy()
+    model = HistGradientBoostingRegressor(max_iter=500, random_state=seed).fit(x, y[rows].double().numpy())
+
+    def predict(asked: Architectures) -> Tensor:
+        return torch.from_numpy(model.predict(raw_features(space, asked).numpy()))
+
+    return PredictorOracle(space, predict)
+
+
+def answers(oracle: Oracle, archs: Architectures) -> Sequence[Answer]:
+    """One answer per architecture, in order."""
+    return [oracle(archs[row : row + 1]) for row in range(len(archs))]

@@ -1,0 +1,160 @@
+"""The loop of every search: ask, evaluate, write down, tell; killed at any point it goes on as if it had not been."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from graphnas.bo.oracles import Answer, Oracle
+from graphnas.bo.searcher import Searcher
+from graphnas.checkpoint import make_folder
+from graphnas.errors import CorruptFile, GraphnasError, InvalidValues, OutsideSpace
+from graphnas.spaces import Architectures
+
+
+class Evaluation(NamedTuple):
+    """An architecture that was paid for."""
+
+    arch: str
+    value: float
+    test: float
+    seconds: float
+    error: str
+
+
+class History(NamedTuple):
+    """Everything a search has paid for, in order."""
+
+    evaluations: list[Evaluation]
+
+    @property
+    def seconds(self) -> float:
+        """Simulated training time of all evaluations."""
+        return sum(evaluation.seconds for evaluation in self.evaluations)
+
+    def best_so_far(self) -> list[float]:
+        """Per evaluation the test value of the one with the highest value so far, NaN before the first success.
+
+        Where no test value is known it is the value itself.
+        """
+        curve, best, shown = [], -math.inf, math.nan
+        for evaluation in self.evaluations:
+            if evaluation.value > best:
+                best = evaluation.value
+                shown = evaluation.value if math.isnan(evaluation.test) else evaluation.test
+            curve.append(shown)
+        return curve
+
+
+def run_search(
+    searcher: Searcher, oracle: Oracle, queries: int, batch_size: int = 1, journal: Path | None = None,
+    max_seconds: float = math.inf, stop_on_error: bool = False, report: Callable[[Evaluation], None] | None = None,
+) -> History:  # fmt: skip
+    """Spend a budget of queries, or of simulated training seconds, whichever ends first.
+
+    Args:
+        searcher: not yet told anything.
+        oracle: of the same space.
+        queries: most evaluations, failed ones included.
+        batch_size: architectures asked for at a time.
+        journal: file that gets a line after every evaluation. One that is there is gone through first: its answers
+            are not paid for again, and the search goes on behind them.
+        max_seconds: simulated training time after which nothing more is evaluated.
+        stop_on_error: raise at the first failed evaluation, which the journal has by then, instead of going on.
+        report: called after every new evaluation.
+
+    Raises:
+        InvalidValues: fewer than one query or architecture at a time.
+        CorruptFile: a journal that is none, or of another search.
+        GraphnasError: a failed evaluation, with `stop_on_error`.
+    """
+    if queries < 1 or batch_size < 1:
+        raise InvalidValues(f"expected at least 1 query and 1 at a time (got {queries} and {batch_size})")
+    past = read_journal(journal) if journal is not None else []
+    history = History([])
+    while len(history.evaluations) < queries and history.seconds < max_seconds:
+        try:
+            archs = searcher.ask(min(batch_size, queries - len(history.evaluations)))
+        except OutsideSpace:
+            break  # everything was evaluated
+        values = []
+        for text, row in zip(searcher.space.format(archs), range(len(archs)), strict=True):
+            if history.seconds >= max_seconds:
+                break
+            done = len(history.evaluations)
+            if done < len(past):
+                evaluation = past[done]
+                if evaluation.arch != text:
+                    raise CorruptFile(
+                        f"{journal}: line {done + 1} is {evaluation.arch}, this search would ask for {text}: it "
+                        "belongs to another search, model or seed"
+                    )
+            else:
+                evaluation = evaluate(oracle, text, archs[row : row + 1])
+                if journal is not None:
+                    append(journal, evaluation)
+                if report is not None:
+                    report(evaluation)
+                if stop_on_error and evaluation.error:
+                    raise GraphnasError(f"evaluation {done + 1} of {text} failed: {evaluation.error}")
+            history.evaluations.append(evaluation)
+            values.append(evaluation.value)
+        searcher.tell(archs[: len(values)], torch.tensor(values, dtype=torch.float64))
+    return history
+
+
+def evaluate(oracle: Oracle, text: str, arch: Architectures) -> Evaluation:
+    """One answer, as it is written down."""
+    answer: Answer = oracle(arch)
+    return Evaluation(text, *answer)
+
+
+def append(path: Path, evaluation: Evaluation) -> None:
+    """A line of JSON, on the disk when this returns."""
+    make_folder(path.parent)
+    line = json.dumps({name: None if value != value else value for name, value in evaluation._asdict().items()})
+    try:
+        with path.open("a") as stream:
+            stream.write(line + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError as error:
+        raise GraphnasError(f"could not write {path}: {error.strerror or error}") from error
+
+
+def read_journal(path: Path) -> list[Evaluation]:
+    """The evaluations of a journal; a last line that was cut by a kill is taken off the file.
+
+    Raises:
+        CorruptFile: any other line that is no evaluation.
+    """
+    if not path.exists():
+        return []
+    try:
+        lines = path.read_text().splitlines(keepends=True)
+    except (OSError, UnicodeDecodeError) as error:
+        raise CorruptFile(f"cannot read {path}: {error}") from error
+    found = []
+    for number, line in enumerate(lines, 1):
+        if number == len(lines) and not line.endswith("\n"):
+            path.write_text("".join(lines[:-1]))
+            break
+        try:
+            found.append(as_evaluation(json.loads(line)))
+        except (ValueError, TypeError, KeyError) as error:
+            raise CorruptFile(f"{path}: line {number} is no evaluation ({error})") from error
+    return found
+
+
+def as_evaluation(content: dict[str, Any]) -> Evaluation:
+    """What :func:`append` wrote."""
+    number = {
+        name: math.nan if content[name] is None else float(content[name]) for name in ("value", "test", "seconds")
+    }
+    return Evaluation(str(content["arch"]), error=str(content["error"]), **number)

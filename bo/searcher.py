@@ -1,0 +1,110 @@
+"""What every search is: ask for architectures, tell their values, know the best."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Generator, Tensor
+
+from graphnas.errors import InvalidValues, OutsideSpace, SpaceMismatch
+from graphnas.spaces import Architectures, SearchSpace, get_space
+from graphnas.train.data import seeded
+
+TRIES = 20
+"""Rounds of proposals before the rest of a batch is drawn at random, and as many again before the search gives up."""
+
+
+class Searcher(ABC):
+    """Proposes architectures that nobody has paid for yet; higher values are better.
+
+    Everything random depends on the seed and on how many architectures were asked for so far, so that a search which is
+    told an earlier one's history goes on as that one would have.
+
+    Args:
+        space: name or object.
+        seed: of all draws.
+
+    Attributes:
+        archs: N architectures told so far.
+        values: float64 [N], NaN where an evaluation failed.
+    """
+
+    def __init__(self, space: SearchSpace | str, seed: int = 0) -> None:
+        self.space, self.seed = get_space(space), seed
+        self.archs = Architectures.empty(self.space.max_nodes)
+        self.values = torch.zeros(0, dtype=torch.float64)
+        self.seen: set[int] = set()
+
+    def ask(self, n: int = 1) -> Architectures:
+        """Up to `n` architectures to evaluate, none of them asked for or told before, isomorphic ones counted as one.
+
+        Fewer come back only where the search finds no other.
+
+        Raises:
+            InvalidValues: fewer than one.
+            OutsideSpace: nothing is left to evaluate.
+        """
+        if n < 1:
+            raise InvalidValues(f"expected to be asked for at least 1 architecture (got {n})")
+        generator = seeded(self.seed * 1_000_003 + len(self.seen))
+        chosen = Architectures.empty(self.space.max_nodes)
+        for attempt in range(2 * TRIES):
+            wanted = n - len(chosen)
+            if wanted == 0:
+                break
+            usual = attempt < TRIES
+            found = self.propose(wanted, generator) if usual else self.space.sample(10 * wanted, generator)
+            if usual and not len(found):
+                continue
+            chosen = Architectures.concat([chosen, self.unseen(found.widen(self.space.max_nodes), wanted)])
+        if not len(chosen):
+            raise OutsideSpace(f"nothing new to evaluate in {self.space.name} after {len(self.seen)} architectures")
+        return chosen
+
+    def unseen(self, archs: Architectures, limit: int) -> Architectures:
+        """The first `limit` rows that are new and differ, which count as seen from now on."""
+        rows: list[int] = []
+        for row, key in enumerate(self.space.fingerprints(archs).tolist()):
+            if len(rows) < limit and key not in self.seen:
+                self.seen.add(key)
+                rows.append(row)
+        return archs[torch.tensor(rows, dtype=torch.int64)]
+
+    def tell(self, archs: Architectures, values: Tensor) -> None:
+        """Values of evaluated architectures, float [B]; NaN says that an evaluation failed.
+
+        Raises:
+            InvalidValues: another number of values, or an infinite one.
+            SpaceMismatch: architectures that are not of the space.
+        """
+        values = torch.as_tensor(values).detach().cpu().double()
+        if values.shape != (len(archs),) or bool(values.isinf().any()):
+            raise InvalidValues(f"expected a finite value or NaN for each of {len(archs)} architectures (got {values})")
+        if not bool(self.space.is_valid(archs).all()):
+            raise SpaceMismatch(f"told about architectures that are not of {self.space.name}")
+        archs = archs.to("cpu").widen(self.space.max_nodes)
+        self.archs = Architectures.concat([self.archs, archs])
+        self.values = torch.cat([self.values, values])
+        self.seen.update(self.space.fingerprints(archs).tolist())
+
+    def best(self) -> tuple[Architectures, float]:
+        """The architecture with the highest value told so far, a batch of one, and the value.
+
+        Raises:
+            InvalidValues: no value was told.
+        """
+        if not bool((~self.values.isnan()).any()):
+            raise InvalidValues("no evaluation has succeeded yet")
+        row = int(self.values.nan_to_num(-torch.inf).argmax())
+        return self.archs[row : row + 1], float(self.values[row])
+
+    def known(self) -> tuple[Architectures, Tensor]:
+        """What was told, failed evaluations with the lowest value of all others."""
+        good = ~self.values.isnan()
+        low = float(self.values[good].min()) if bool(good.any()) else 0.0
+        return self.archs, self.values.nan_to_num(low)
+
+    @abstractmethod
+    def propose(self, n: int, generator: Generator) -> Architectures:
+        """About `n` architectures; those that were seen before are dropped by :meth:`ask`, which then asks again."""
