@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from gemm import gemm_rate  # beside this file
 
 from graphnas import create_model, get_space, list_models
 from graphnas.models import FeaturePredictor, Predictor
@@ -42,16 +43,6 @@ BARS = {"rank nb201": 3.0, "rank nb101": 90.0, "encode nb101": 20.0, "fit nb201"
 """CPU-seconds that each kind of work may take."""
 VAES = ("svge", "dvae", "arch2vec", "dagnn")
 Row = dict[str, Any]
-
-
-def gemm_rate(repeats: int = 60) -> float:
-    """GFLOP/s of one float32 product on this thread, now."""
-    a, b = torch.randn(896, 250), torch.randn(250, 375)
-    torch.mm(a, b)
-    begin = time.process_time()
-    for _ in range(repeats):
-        torch.mm(a, b)
-    return repeats * 2 * 896 * 250 * 375 / (time.process_time() - begin) / 1e9
 
 
 def timed(work: Callable[[], object], scale: float = 1.0) -> Row:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from gemm import gemm_rate  # beside this file
 from torch.utils.flop_counter import FlopCounterMode
 
 from graphnas import create_model, get_space, list_models
@@ -26,16 +27,6 @@ from graphnas.spaces.packing import pack, unpack
 BATCH = 128
 OPTIONAL = (("share_of_limit", ".0%"), ("mean_vertices", ".2f"))
 Measured = dict[str, float | None]
-
-
-def gemm_rate(repeats: int = 60) -> float:
-    """GFLOP/s of one float32 product on this thread, now."""
-    a, b = torch.randn(896, 250), torch.randn(250, 375)
-    torch.mm(a, b)
-    begin = time.process_time()
-    for _ in range(repeats):
-        torch.mm(a, b)
-    return repeats * 2 * 896 * 250 * 375 / (time.process_time() - begin) / 1e9
 
 
 def addmm_flops(self_shape: list[int], a: list[int], b: list[int], *_: object, **__: object) -> int:

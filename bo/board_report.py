@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from graphnas.checkpoint import write_text
+from graphnas.errors import GraphnasError
 from graphnas.plot.board import bars
 from graphnas.train.board_text import interval_text, results_csv, table_head, table_line
 
@@ -53,12 +55,22 @@ class Summary(NamedTuple):
 
 
 def summarise(entries: Sequence[dict[str, Any]]) -> list[Summary]:
-    """One summary per model and space, by space and then by legacy RMSE, arg-max reconstruction where there is none."""
+    """One summary per model and space, by space and then by legacy RMSE, arg-max reconstruction where there is none.
+
+    Raises:
+        GraphnasError: seeds of a model that were trained or measured in different ways, which have no common mean.
+    """
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for entry in entries:
         groups.setdefault((entry["space"], entry["model"]), []).append(entry)
     summaries = []
     for (space, model), runs in groups.items():
+        if len({made_without_seed(run) for run in runs}) > 1:
+            seeds = ", ".join(str(run["seed"]) for run in runs)
+            raise GraphnasError(
+                f"{model} on {space}: seeds {seeds} were made with different recipes, labels or profiles: "
+                "delete those of the results that are out of date"
+            )
         flat = [{**run, **run["values"]} for run in runs]
         values = {
             column.key: [float(run[column.key]) for run in flat if run.get(column.key) is not None]
@@ -66,6 +78,12 @@ def summarise(entries: Sequence[dict[str, Any]]) -> list[Summary]:
         }
         summaries.append(Summary(model, space, len(runs), runs[0]["parameters"], values))
     return sorted(summaries, key=lambda one: (one.space, rank(one)))
+
+
+def made_without_seed(entry: dict[str, Any]) -> str:
+    """How an entry was made, as text, whatever its seed."""
+    run = entry["made"]["run"]
+    return json.dumps({**entry["made"], "run": {**run, "fit": {**run["fit"], "seed": None}}}, sort_keys=True)
 
 
 def rank(summary: Summary) -> tuple[float, float]:

@@ -137,14 +137,21 @@ def fit_converged_gp(
     order = random_rows(torch.arange(len(y)), len(y), seed)
     kept = min(fit_points // 4, len(y) // 5)
     aside, subset = order[:kept], order[kept : kept + fit_points]
-    models = [_fit(x[subset], target[subset], smoothness) for smoothness in SMOOTHNESS]
+    models = [fit_hyper_parameters(x[subset], target[subset], smoothness) for smoothness in SMOOTHNESS]
     trials = [ConvergedGP(model, x[subset], target[subset]).predict(x[aside])[0] for model in models]
     errors = [rmse(trial, target[aside]) for trial in trials]
     rows = order[: max_points or len(y)]
     return ConvergedGP(models[errors.index(min(errors))], x[rows], target[rows]).scaled(low, width, scale)
 
 
-def _fit(x: Tensor, y: Tensor, smoothness: float | None) -> SingleTaskGP:
+def fit_hyper_parameters(x: Tensor, y: Tensor, smoothness: float | None) -> SingleTaskGP:
+    """Those of the largest posterior density, by L-BFGS.
+
+    Args:
+        x: float64 [N, D] in the unit cube.
+        y: float64 [N], standardised.
+        smoothness: one of :data:`SMOOTHNESS`.
+    """
     from botorch.fit import fit_gpytorch_mll
     from botorch.models import SingleTaskGP
     from botorch.models.utils.gpytorch_modules import get_covar_module_with_dim_scaled_prior

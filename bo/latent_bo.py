@@ -60,6 +60,7 @@ class LatentBO(Searcher):
         initial: random architectures before the first fit.
         dim: principal coordinates of the codes that the surrogate sees.
         draws: decodes per point.
+        codes: made beforehand, instead of `pool` and `dim`; many searches of one model share them.
 
     Raises:
         SpaceMismatch: a model of another space.

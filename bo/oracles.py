@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import torch
+from joblib.externals.loky import get_reusable_executor
 from torch import Tensor
 
-from graphnas.errors import GraphnasError, InvalidValues, OutsideSpace
+from graphnas.errors import InvalidValues, OutsideSpace
 from graphnas.spaces import Architectures, SearchSpace
 from graphnas.tables import Table
 
@@ -115,7 +115,7 @@ class CallableOracle:
         space: the space.
         function: text of one architecture -> a number, higher is better.
         timeout: seconds after which an evaluation has failed. The function then runs in a process of its own, which
-            is ended; None calls it directly.
+            is ended then; None calls it directly.
 
     Raises:
         InvalidValues: a time-out that is not positive.
@@ -125,6 +125,7 @@ class CallableOracle:
         if timeout is not None and not timeout > 0:
             raise InvalidValues(f"timeout must be positive (got {timeout})")
         self.space, self.function, self.timeout = space, function, timeout
+        self.ready: object = None
 
     def __call__(self, arch: Architectures) -> Answer:
         text = self.space.format(arch)[0]
@@ -138,34 +139,19 @@ class CallableOracle:
         return Answer(value, math.nan, 0.0, "")
 
     def in_process(self, text: str, timeout: float) -> float:
-        """The function's result from a forked process, which does not outlive the time-out."""
-        context = multiprocessing.get_context("fork")
-        receiver, sender = context.Pipe(duplex=False)
-        worker = context.Process(target=answer_through, args=(self.function, text, sender), daemon=True)
-        worker.start()
-        sender.close()
+        """The function's result from another process, which does not outlive the time-out.
+
+        A new process rather than a fork: OpenMP's threads, which torch has started here, would hang in a fork.
+        """
+        executor = get_reusable_executor(max_workers=1, timeout=None)
+        if executor is not self.ready:  # starting the process and loading the function's modules is not its time
+            executor.submit(callable, self.function).result()
+            self.ready = executor
         try:
-            if not receiver.poll(timeout):
-                raise TimeoutError(f"no answer within {timeout:g} s")
-            kind, content = receiver.recv()
-        except EOFError:
-            raise GraphnasError("the evaluation's process died without an answer") from None
-        finally:
-            worker.kill()
-            worker.join()
-            receiver.close()
-        if kind == "error":
-            raise GraphnasError(content)
-        return float(content)
-
-
-def answer_through(function: Callable[[str], float], text: str, sender: object) -> None:
-    """Call a function and send ("value", result) or ("error", text)."""
-    send = sender.send  # type: ignore[attr-defined]
-    try:
-        send(("value", float(function(text))))
-    except BaseException as error:
-        send(("error", f"{type(error).__name__}: {error}"))
+            return float(executor.submit(self.function, text).result(timeout))
+        except TimeoutError:
+            executor.shutdown(kill_workers=True)
+            raise TimeoutError(f"no answer within {timeout:g} s") from None
 
 
 def boosted_oracle(table: Table, metric: str | None = None, seed: int = 0) -> PredictorOracle:
@@ -189,8 +175,3 @@ def boosted_oracle(table: Table, metric: str | None = None, seed: int = 0) -> Pr
         return torch.from_numpy(model.predict(raw_features(space, asked).numpy()))
 
     return PredictorOracle(space, predict)
-
-
-def answers(oracle: Oracle, archs: Architectures) -> Sequence[Answer]:
-    """One answer per architecture, in order."""
-    return [oracle(archs[row : row + 1]) for row in range(len(archs))]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Generator, Tensor
 
-from graphnas.bo.converged_gp import ConvergedGP
+from graphnas.bo.converged_gp import ConvergedGP, fit_hyper_parameters
 from graphnas.bo.sparse_gp import LegacySparseGP
 from graphnas.registry import Registry
+
+if TYPE_CHECKING:
+    from botorch.models import SingleTaskGP
 
 JITTER = 1e-8
 
@@ -43,9 +46,9 @@ class ExactPosterior:
         y: float64 [N].
     """
 
-    def __init__(self, model: object, x: Tensor, y: Tensor) -> None:
+    def __init__(self, model: SingleTaskGP, x: Tensor, y: Tensor) -> None:
         self.model, self.x, self.y = model, x, y
-        self.gp = ConvergedGP(model, x, y)  # type: ignore[arg-type]
+        self.gp = ConvergedGP(model, x, y)
 
     def predict(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return self.gp.predict(x)
@@ -66,27 +69,13 @@ class ExactPosterior:
 @SURROGATES.register("gp")
 def matern_gp(x: Tensor, y: Tensor, seed: int) -> Posterior:
     """An exact GP with a Matern 5/2 kernel, one length scale per coordinate (priors: arXiv 2402.02229)."""
-    return ExactPosterior(fit_exact(x, y, use_rbf=False), x, y)
+    return ExactPosterior(fit_hyper_parameters(x, y, smoothness=2.5), x, y)
 
 
 @SURROGATES.register("rbf")
 def squared_exponential_gp(x: Tensor, y: Tensor, seed: int) -> Posterior:
     """The same with a squared exponential kernel."""
-    return ExactPosterior(fit_exact(x, y, use_rbf=True), x, y)
-
-
-def fit_exact(x: Tensor, y: Tensor, use_rbf: bool) -> object:
-    """A BoTorch model whose hyper-parameters maximise the posterior density."""
-    from botorch.fit import fit_gpytorch_mll
-    from botorch.models import SingleTaskGP
-    from botorch.models.utils.gpytorch_modules import get_covar_module_with_dim_scaled_prior
-    from gpytorch.kernels import ScaleKernel
-    from gpytorch.mlls import ExactMarginalLogLikelihood
-
-    kernel = ScaleKernel(get_covar_module_with_dim_scaled_prior(x.shape[1], use_rbf_kernel=use_rbf))
-    model = SingleTaskGP(x, y[:, None], covar_module=kernel, outcome_transform=None)
-    fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
-    return model.eval()
+    return ExactPosterior(fit_hyper_parameters(x, y, smoothness=None), x, y)
 
 
 class LegacyPosterior:

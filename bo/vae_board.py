@@ -191,6 +191,7 @@ def check_result(content: dict[str, Any]) -> None:
     int(content["parameters"]), int(content["steps"]), int(content["seed"]), len(content["model"])
     optional_numbers([content["cpu_minutes"], *(content[f"minutes_to_{100 * goal:g}"] for goal in GOALS)])
     optional_numbers(content["values"].values())
+    dict(content["made"]["run"]["fit"])
 
 
 def optional_numbers(values: Iterable[Any]) -> list[float | None]:

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from types import NoneType, UnionType
 from typing import Any, ClassVar, Union, cast, get_args, get_origin, get_type_hints
@@ -48,10 +49,7 @@ class ModelConfig:
         Raises:
             ValueError: naming the first of them.
         """
-        for name in names:
-            value = getattr(self, name)
-            if not 0 <= value < math.inf:
-                raise ValueError(f"{name} must be at least 0 and finite (got {value})")
+        self._refuse(names, lambda value: 0 <= value < math.inf, "at least 0 and finite")
 
     def check_counts(self, *names: str) -> None:
         """Refuse fields below 1; None passes.
@@ -59,10 +57,13 @@ class ModelConfig:
         Raises:
             ValueError: naming the first of them.
         """
+        self._refuse(names, lambda value: value is None or value >= 1, "at least 1")
+
+    def _refuse(self, names: Sequence[str], holds: Callable[[Any], bool], expected: str) -> None:
         for name in names:
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be at least 1 (got {value})")
+            if not holds(value):
+                raise ValueError(f"{name} must be {expected} (got {value})")
 
 
 def _alternatives(hint: Any) -> tuple[Any, ...]:

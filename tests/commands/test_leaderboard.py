@@ -160,7 +160,8 @@ def test_a_run_without_its_metrics_file_is_measured(board: Path) -> None:
 def made(model: str, seed: int, exact: float, rmse: float | None) -> dict[str, Any]:
     values = {"exact": exact, "legacy_rmse": rmse}
     cost = {"cpu_minutes": 2.0, "minutes_to_99": 1.0 if exact > 0.99 else None, "minutes_to_99.9": None}
-    return {"model": model, "space": "toy", "seed": seed, "parameters": 10, "steps": 5, **cost, "values": values}
+    head = {"model": model, "space": "toy", "seed": seed, "parameters": 10, "steps": 5}
+    return {**head, **cost, "made": {"run": {"fit": {"max_steps": 5, "seed": seed}}}, "values": values}
 
 
 def test_summary_orders_by_rmse_and_counts_the_seeds_that_have_a_value() -> None:
@@ -173,3 +174,10 @@ def test_summary_orders_by_rmse_and_counts_the_seeds_that_have_a_value() -> None
     assert cell([0.5], COLUMNS[0], 1) == "50.00" and cell([], COLUMNS[0], 1) == "–"
     assert cell([0.4, 0.6], COLUMNS[0], 2).startswith("50.00 ± 127.06")  # t of 1 degree of freedom x sd / sqrt(2)
     assert len(as_csv(entries).splitlines()) == 4
+
+
+def test_seeds_of_different_recipes_have_no_common_mean() -> None:
+    entries = [made("a", 0, 0.995, 0.5), made("a", 1, 0.5, 0.7)]
+    entries[1]["made"]["run"]["fit"]["max_steps"] = 6
+    with pytest.raises(GraphnasError, match="a on toy: seeds 0, 1 were made with different recipes"):
+        summarise(entries)
