@@ -23,8 +23,11 @@ class RandomSearch(Searcher):
         self.pool = pool
 
     def propose(self, n: int, generator: Generator) -> Architectures:
+        return self.spare(n, generator)
+
+    def spare(self, n: int, generator: Generator) -> Architectures:
         if self.pool is None:
-            return self.space.sample(n, generator)
+            return super().spare(n, generator)
         return self.pool[torch.randint(len(self.pool), (n,), generator=generator)]
 
 

@@ -99,12 +99,15 @@ class LatentBO(Searcher):
     def propose(self, n: int, generator: Generator) -> Architectures:
         _, values = self.known()
         if len(values) < self.initial or bool((values == values[0]).all()):
-            return self.codes.archs[torch.randint(len(self.codes.archs), (n,), generator=generator)]
+            return self.spare(n, generator)
         y = NormalScores(values).scores
         posterior = self.fit(self.points, (y - y.mean()) / y.std(), self.seed)
         if self.proposal == "codes":
             return self.from_pool(posterior, n, generator)
         return self.decoded(posterior, n, generator)
+
+    def spare(self, n: int, generator: Generator) -> Architectures:
+        return self.codes.archs[torch.randint(len(self.codes.archs), (n,), generator=generator)]
 
     def from_pool(self, posterior: Posterior, n: int, generator: Generator) -> Architectures:
         """The most promising unknown architectures of the pool."""

@@ -54,7 +54,7 @@ class Searcher(ABC):
             if wanted == 0:
                 break
             usual = attempt < TRIES
-            found = self.propose(wanted, generator) if usual else self.space.sample(10 * wanted, generator)
+            found = self.propose(wanted, generator) if usual else self.spare(10 * wanted, generator)
             if usual and not len(found):
                 continue
             chosen = Architectures.concat([chosen, self.unseen(found.widen(self.space.max_nodes), wanted)])
@@ -104,6 +104,10 @@ class Searcher(ABC):
         good = ~self.values.isnan()
         low = float(self.values[good].min()) if bool(good.any()) else 0.0
         return self.archs, self.values.nan_to_num(low)
+
+    def spare(self, n: int, generator: Generator) -> Architectures:
+        """Random architectures for what :meth:`propose` leaves open; all that may be asked for can come out."""
+        return self.space.sample(n, generator)
 
     @abstractmethod
     def propose(self, n: int, generator: Generator) -> Architectures:

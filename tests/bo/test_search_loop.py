@@ -1,0 +1,170 @@
+"""The loop: killed and resumed it goes on as if it had not been; oracles fail without taking it along."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from graphnas import load_table
+from graphnas.bo.baselines import RandomSearch
+from graphnas.bo.oracles import Answer, CallableOracle, SnappedOracle, TableOracle, boosted_oracle
+from graphnas.bo.search import Evaluation, History, read_journal, run_search
+from graphnas.errors import CorruptFile, GraphnasError, InvalidValues, UnknownName
+from graphnas.spaces import Architectures
+from tests.bo.searches import SEARCHES, SPACE, Make, score
+
+
+class Counting:
+    """An oracle that counts, and is killed at one of its evaluations."""
+
+    space = SPACE
+
+    def __init__(self, dies_at: int | None = None, seconds: float = 2.0) -> None:
+        self.count, self.dies_at, self.seconds = 0, dies_at, seconds
+
+    def __call__(self, arch: Architectures) -> Answer:
+        if self.count == self.dies_at:
+            raise KeyboardInterrupt
+        self.count += 1
+        return Answer(float(score(arch)[0]), math.nan, self.seconds, "")
+
+
+@pytest.mark.parametrize("make", SEARCHES.values(), ids=list(SEARCHES))
+@pytest.mark.parametrize("dies_at", [6])
+def test_killed_and_resumed_is_the_same(make: Make, dies_at: int, tmp_path: Path) -> None:
+    whole = run_search(make(1), Counting(), 11, 4)
+    journal = tmp_path / "journal.jsonl"
+    with pytest.raises(KeyboardInterrupt):
+        run_search(make(1), Counting(dies_at), 11, 4, journal)
+    with journal.open("a") as stream:
+        stream.write('{"arch": "cut of')
+    rest = Counting()
+    resumed = run_search(make(1), rest, 11, 4, journal)
+    assert [one.arch for one in resumed.evaluations] == [one.arch for one in whole.evaluations]
+    assert rest.count == 11 - dies_at
+    assert [one.arch for one in read_journal(journal)] == [one.arch for one in whole.evaluations]
+
+
+def test_journals_of_something_else(tmp_path: Path) -> None:
+    journal = tmp_path / "journal.jsonl"
+    run_search(RandomSearch(SPACE, 0), Counting(), 3, journal=journal)
+    with pytest.raises(CorruptFile, match="belongs to another search"):
+        run_search(RandomSearch(SPACE, 1), Counting(), 3, journal=journal)
+    for text in ("rubbish\n", '{"arch": "x"}\n', "[1]\n"):
+        journal.write_text(text)
+        with pytest.raises(CorruptFile, match="line 1 is no evaluation"):
+            read_journal(journal)
+    journal.write_bytes(b"\xff\xfe\n")
+    with pytest.raises(CorruptFile, match="cannot read"):
+        read_journal(journal)
+
+
+def test_budgets() -> None:
+    assert len(run_search(RandomSearch(SPACE, 0), Counting(), 7, 3).evaluations) == 7
+    spent = run_search(RandomSearch(SPACE, 0), Counting(), 100, 4, max_seconds=9.0)
+    assert len(spent.evaluations) == 5 and spent.seconds == 10.0
+    for queries, batch in ((0, 1), (1, 0)):
+        with pytest.raises(InvalidValues):
+            run_search(RandomSearch(SPACE, 0), Counting(), queries, batch)
+
+
+def test_a_search_ends_with_its_space() -> None:
+    total = len(set(SPACE.canonical_keys(SPACE.enumerate())))
+    assert len(run_search(RandomSearch(SPACE, 0), Counting(), 10 * total, 20).evaluations) <= total
+
+
+def test_what_is_reported_is_the_test_value_of_the_best() -> None:
+    rows = [(1.0, 5.0), (math.nan, 9.0), (0.5, 7.0), (2.0, 4.0), (3.0, math.nan)]
+    history = History([Evaluation("x", value, test, 0.0, "") for value, test in rows])
+    assert history.best_so_far() == [5.0, 5.0, 5.0, 4.0, 3.0]
+    assert math.isnan(History([Evaluation("x", math.nan, 1.0, 0.0, "e")]).best_so_far()[0])
+
+
+def fails(text: str) -> float:
+    raise RuntimeError("no memory")
+
+
+@pytest.mark.parametrize(
+    ("function", "error"),
+    [
+        (fails, "RuntimeError: no memory"),
+        (lambda text: math.nan, "finite"),
+        (lambda text: math.inf, "finite"),
+        (lambda text: [1.0, 2.0], "TypeError"),
+        (lambda text: None, "TypeError"),
+    ],
+)
+def test_bad_oracles_are_recorded_and_the_run_goes_on(function: object, error: str, tmp_path: Path) -> None:
+    oracle = CallableOracle(SPACE, function)  # type: ignore[arg-type]
+    history = run_search(RandomSearch(SPACE, 0), oracle, 4, journal=tmp_path / "journal.jsonl")
+    assert len(history.evaluations) == 4 and all(error in one.error for one in history.evaluations)
+    lines = [json.loads(line) for line in (tmp_path / "journal.jsonl").read_text().splitlines()]
+    assert all(line["value"] is None and error in line["error"] for line in lines)
+    with pytest.raises(GraphnasError, match="evaluation 1 of"):
+        run_search(RandomSearch(SPACE, 0), oracle, 4, stop_on_error=True)
+
+
+def test_hanging_and_dying_evaluations_end() -> None:
+    torch.randn(300, 300) @ torch.randn(300, 300)  # starts OpenMP's threads, in whose forks nothing would run
+    arch = SPACE.enumerate()[:1]
+
+    def multiplies(text: str) -> float:
+        import torch
+
+        ones = torch.ones(300, 300)
+        return float((ones @ ones).mean()) + len(text)
+
+    good = CallableOracle(SPACE, multiplies, timeout=20)(arch)
+    assert good.error == "" and good.value == 300 + len(SPACE.format(arch)[0])
+    begin = time.monotonic()
+    hung = CallableOracle(SPACE, lambda text: time.sleep(60) or 0.0, timeout=1)(arch)
+    assert math.isnan(hung.value) and "no answer within 1 s" in hung.error and time.monotonic() - begin < 30
+    dead = CallableOracle(SPACE, lambda text: os._exit(3), timeout=20)(arch)  # type: ignore[arg-type]
+    assert math.isnan(dead.value) and dead.error
+    with pytest.raises(InvalidValues, match="timeout"):
+        CallableOracle(SPACE, fails, timeout=0)
+
+
+def test_tables_answer_with_what_is_searched_and_what_is_reported() -> None:
+    table = load_table("digits201")
+    oracle = TableOracle(table, "validation_accuracy", "test_accuracy")
+    arch = table.architectures[5:6]
+    answer = oracle(arch)
+    assert answer.value == float(table.query(arch, "validation_accuracy")[0])
+    assert answer.test == float(table.query(arch, "test_accuracy")[0])
+    assert TableOracle(table, "validation_accuracy", minimise=True)(arch).value == -answer.value
+    with pytest.raises(UnknownName):
+        TableOracle(table, "accuracy_of_nothing")
+
+
+def test_unlabelled_architectures_snap_to_the_nearest_and_are_counted() -> None:
+    table = load_table("digits201")
+    known = TableOracle(table, "validation_accuracy")
+
+    class Partial(TableOracle):
+        def __call__(self, arch: Architectures) -> Answer:
+            found = table.architectures.index_keys().index(arch.index_keys()[0])
+            return known(arch) if found < 10 else Answer(math.nan, math.nan, 0.0, "not in the table")
+
+    partial = Partial(table, "validation_accuracy")
+    place = lambda archs: archs.ops.float()  # noqa: E731
+    oracle = SnappedOracle(partial, table.architectures[:10], place)
+    far = table.architectures[500:501]
+    nearest = int(torch.cdist(place(far), place(table.architectures[:10])).argmin())
+    assert oracle(far).value == known(table.architectures[nearest : nearest + 1]).value and oracle.snapped == 1
+    assert oracle(table.architectures[3:4]).value == known(table.architectures[3:4]).value and oracle.snapped == 1
+
+
+def test_a_boosted_oracle_follows_its_table() -> None:
+    table = load_table("digits201")
+    oracle = boosted_oracle(table, "validation_accuracy")
+    rows = torch.arange(0, len(table), 160)
+    found = torch.tensor([oracle(table.architectures[row : row + 1]).value for row in rows.tolist()])
+    actual = table.query(table.architectures[rows], "validation_accuracy").double()
+    assert float(torch.corrcoef(torch.stack([found, actual]))[0, 1]) > 0.8
