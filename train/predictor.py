@@ -146,7 +146,7 @@ def fit_predictor(
     """
     space = get_space(space)
     y = check_labels(archs, y)
-    settings = read_settings(name, space.name, **overrides)
+    settings = read_settings(name, space.family, **overrides)
     if name in list_models(kind="vae"):
         name, settings.model_args = "encoder", {"vae": name, **settings.model_args}
     if settings.start_from and name == "encoder":

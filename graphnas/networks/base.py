@@ -125,7 +125,7 @@ def build_network(
         InvalidValues: unknown options, or sizes that do not go together.
     """
     space = get_space(space)
-    builder = NETWORKS[space.name]
+    builder = NETWORKS[space.family]
     with torch.device("cpu"):  # what the space keeps must not end on the meta device a network may be built on
         archs = space.check(space.parse(arch) if isinstance(arch, str) else arch)
     if len(archs) != 1:

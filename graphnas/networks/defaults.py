@@ -13,6 +13,7 @@ import yaml
 from graphnas.errors import CorruptFile, InvalidValues, MissingData, UnknownName
 from graphnas.networks.recipe import Recipe
 from graphnas.registry import Registry
+from graphnas.spaces import family_name
 
 FOLDER = Path(__file__).resolve().parent / "recipes"
 TINY_IMAGES = {"digits": "digits201"}
@@ -48,7 +49,7 @@ def default_recipe(space: str, dataset: str) -> str:
     Raises:
         UnknownName: a space without a network.
     """
-    own = DEFAULTS[space].recipe
+    own = DEFAULTS[family_name(space)].recipe
     return TINY_IMAGES.get(dataset, own)
 
 
@@ -66,7 +67,7 @@ def read_recipe(name: str | Path, space: str, dataset: str) -> Recipe:
         MissingData: no such file.
         CorruptFile: a file with entries or values that a recipe cannot have.
     """
-    defaults = DEFAULTS[space]
+    defaults = DEFAULTS[family_name(space)]
     if isinstance(name, Path) or name.endswith((".yaml", ".yml")) or "/" in name:
         return _read(Path(name))
     if name not in list_recipes():

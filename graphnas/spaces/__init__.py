@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from importlib import import_module
 
@@ -10,7 +11,17 @@ from graphnas.spaces.architectures import Architectures
 from graphnas.spaces.base import INPUT, OUTPUT, SearchSpace
 from graphnas.spaces.cell_matrices import CellLayout, CellMatrices
 
-__all__ = ["INPUT", "OUTPUT", "Architectures", "CellLayout", "CellMatrices", "SearchSpace", "get_space", "list_spaces"]
+__all__ = [
+    "INPUT",
+    "OUTPUT",
+    "Architectures",
+    "CellLayout",
+    "CellMatrices",
+    "SearchSpace",
+    "family_name",
+    "get_space",
+    "list_spaces",
+]
 
 _SPACES = {
     "bn8": "graphnas.spaces.bn8:BN8",
@@ -22,6 +33,8 @@ _SPACES = {
     "toy": "graphnas.spaces.toy:Toy",
 }
 
+_RESIZED = re.compile(r"(?P<base>\w+)_((?P<low>[1-9]\d?)to)?(?P<nodes>[1-9]\d?)(e(?P<edges>[1-9]\d{0,2}))?")
+
 
 def list_spaces() -> list[str]:
     """Names `get_space` knows."""
@@ -31,16 +44,30 @@ def list_spaces() -> list[str]:
 @cache
 def _build(name: str) -> SearchSpace:
     if name not in _SPACES:
-        raise UnknownName("search space", name, _SPACES)
+        limits = _RESIZED.fullmatch(name)
+        if limits is None or limits["base"] not in _SPACES:
+            raise UnknownName("search space", name, _SPACES)
+        edges = int(limits["edges"]) if limits["edges"] else None
+        return _build(limits["base"]).resized(int(limits["nodes"]), edges, int(limits["low"] or 2))
     module, attribute = _SPACES[name].split(":")
     space: SearchSpace = getattr(import_module(module), attribute)()
     return space
 
 
+def family_name(name: str) -> str:
+    """The name without the limits that :func:`get_space` reads behind it."""
+    limits = None if name in _SPACES else _RESIZED.fullmatch(name)
+    return name if limits is None else limits["base"]
+
+
 def get_space(name: str | SearchSpace) -> SearchSpace:
     """The search space of that name; an object passes through.
 
+    A name with a number of vertices behind it, `nb101_6`, is the space under the same rules with that limit,
+    `nb101_8e28` one with another limit on edges too, and `nb101_7to8` one without the smaller members.
+
     Raises:
         UnknownName: with close matches and the full list.
+        OutsideSpace: another size of a space that has one size.
     """
     return name if isinstance(name, SearchSpace) else _build(name)

@@ -43,6 +43,11 @@ class SearchSpace(ABC):
         """T, entries of the vocabulary, `input` and `output` included."""
         return len(self.vocabulary)
 
+    @property
+    def family(self) -> str:
+        """Name of the space whose rules, networks and recipes this one has: its own, unless it was resized."""
+        return self.name
+
     def __repr__(self) -> str:
         return f"<search space {self.name}: {self.size:.4g} architectures of up to {self.max_nodes} vertices>"
 
@@ -92,6 +97,24 @@ class SearchSpace(ABC):
                     f"row {row} is not in {self.name}: expected {rule.text} (got {rule.value(row)})"
                 )
         return archs
+
+    def resized(self, max_nodes: int, max_edges: int | None = None, min_nodes: int = 2) -> SearchSpace:
+        """The space under the same rules with other limits on vertices, and on edges where it has one.
+
+        Raises:
+            OutsideSpace: a space whose members all have one size, or limits that cannot be.
+        """
+        raise OutsideSpace(f"{self.name} has members of one size: there is none of {max_nodes} vertices like it")
+
+    def at_least(self, min_nodes: int) -> SearchSpace:
+        """The part of the space that has no fewer vertices.
+
+        Raises:
+            OutsideSpace: there is no such part.
+        """
+        if min_nodes > self.max_nodes:
+            raise OutsideSpace(f"{self.name} has at most {self.max_nodes} vertices (asked for {min_nodes})")
+        return self
 
     # -- members ------------------------------------------------------------------------------------------------
     def enumerate(self) -> Architectures:

@@ -15,6 +15,7 @@ from graphnas.spaces.architectures import Architectures
 from graphnas.spaces.base import OUTPUT, Rule, SearchSpace
 from graphnas.spaces.dag_text import cell_from_matrix, format_cells, parse_cells
 from graphnas.spaces.isomorphism import canonical, enumerate_dags, relabel, vertex_pairs
+from graphnas.spaces.resized import resized_dag
 
 
 class DagSpace(SearchSpace):
@@ -25,6 +26,7 @@ class DagSpace(SearchSpace):
     """
 
     max_edges: ClassVar[int]
+    min_nodes: ClassVar[int] = 2
 
     @property
     def num_labels(self) -> int:
@@ -44,6 +46,10 @@ class DagSpace(SearchSpace):
         )
         edges = archs.num_edges
         yield Rule(f"at most {self.max_edges} edges", edges <= self.max_edges, lambda row: f"{int(edges[row])} edges")
+        if self.min_nodes > 2:
+            size = archs.num_nodes
+            wording = f"at least {self.min_nodes} vertices"
+            yield Rule(wording, size >= self.min_nodes, lambda row: f"{int(size[row])} vertices")
 
     def prune(self, archs: Architectures) -> Architectures:
         """The same functions without the vertices that no input-output path visits; the rest keeps its order.
@@ -68,10 +74,26 @@ class DagSpace(SearchSpace):
             raise InvalidArchitecture(f"row {bad[0]}: expected a path from input to output (got {found})")
         return pruned
 
+    def resized(self, max_nodes: int, max_edges: int | None = None, min_nodes: int = 2) -> DagSpace:
+        """The space under the same rules with `min_nodes` to `max_nodes` vertices and at most `max_edges` edges.
+
+        Up to the vertices of this space its members are counted and enumerated; above, `size` is an upper bound,
+        `enumerate` refuses and `sample` draws labelled graphs. Also got by name: `nb101_8`, with 28 edges `nb101_8e28`,
+        and with exactly eight vertices `nb101_8to8`.
+
+        Raises:
+            OutsideSpace: limits that cannot be, or too many vertices for exact numbers.
+        """
+        return resized_dag(self, max_nodes, max_edges, min_nodes)
+
+    def at_least(self, min_nodes: int) -> DagSpace:
+        super().at_least(min_nodes)
+        return self if min_nodes <= self.min_nodes else resized_dag(self, self.max_nodes, None, min_nodes)
+
     # -- members ------------------------------------------------------------------------------------------------
     @cached_property
     def _members(self) -> Architectures:
-        sizes = range(2, self.max_nodes + 1)
+        sizes = range(self.min_nodes, self.max_nodes + 1)
         parts = [enumerate_dags(size, self.num_labels, self.max_edges) for size in sizes]
         members = Architectures.concat(parts).widen(self.max_nodes)
         if len(members) != self.size:
@@ -230,15 +252,19 @@ class DagSpace(SearchSpace):
 
     # -- decoding: slack counts the edges that are free once every loose end is tied to the output ----------------
     def _loose_and_slack(self, partial: Architectures, vertex: int) -> tuple[Tensor, Tensor]:
-        """Vertices below `vertex` without a successor below `vertex` (bool [B, vertex]), and free edges (int [B])."""
+        """Vertices below `vertex` without a successor below `vertex` (bool [B, vertex]), and free edges (int [B]).
+
+        Every vertex that must still come behind this one keeps an edge back.
+        """
         old = partial.adj[:, :vertex, :vertex]
         loose = ~old.any(2)
-        return loose, self.max_edges - old.flatten(1).sum(1) - loose.sum(1)
+        reserve = max(0, self.min_nodes - 2 - vertex)
+        return loose, self.max_edges - old.flatten(1).sum(1) - loose.sum(1) - reserve
 
     def type_mask(self, partial: Architectures, vertex: int) -> Tensor:
         _, slack = self._loose_and_slack(partial, vertex)
         mask = torch.zeros(len(partial), self.num_ops, dtype=torch.bool, device=partial.device)
-        mask[:, OUTPUT] = True
+        mask[:, OUTPUT] = vertex >= self.min_nodes - 1
         if vertex < self.max_nodes - 1:
             mask[:, OUTPUT + 1 :] = (slack >= 1)[:, None]
         return mask

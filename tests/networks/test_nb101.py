@@ -247,3 +247,14 @@ def test_more_than_one_architecture_is_refused(nb101: NB101) -> None:
 
 def test_a_whole_number_is_a_fraction_too(nb101: NB101) -> None:
     assert build_network(nb101, from_edges(nb101, "01"), channels=4, batch_momentum=1).num_parameters > 0
+
+
+def test_cells_of_eight_vertices_are_networks_of_the_same_kind(count_flops: Callable[..., Counter[str]]) -> None:
+    space = get_space("nb101_8e28")
+    for arch in space.sample(3, torch.Generator().manual_seed(0)):
+        network = build_network(space, arch, channels=32, cells=1)
+        assert isinstance(network, NB101Network)
+        assert network(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
+        full = weightless(space.canonical(arch))
+        assert full.num_parameters == int(space.cost(arch)["params"])
+        assert count_flops(full, Images()).total() == int(space.cost(arch)["flops"])
