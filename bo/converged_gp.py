@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from graphnas.train.data import random_rows
 
 if TYPE_CHECKING:
     from botorch.models import SingleTaskGP
+    from gpytorch.kernels import Kernel
 
 BLOCK = 1024
 SMOOTHNESS = (None, 2.5)  # of the kernels that are tried: squared exponential, Matern 5/2
@@ -87,11 +88,12 @@ class ConvergedGP:
 
         With `observation_noise` the variance is that of a new observation instead of the function.
         """
-        parts = [self._predict((part - self.low) / self.width) for part in x.detach().cpu().double().split(BLOCK)]
+        parts = [self.at((part - self.low) / self.width) for part in x.detach().cpu().double().split(BLOCK)]
         mean, variance = (torch.cat(column) for column in zip(*parts, strict=True))
         return self.scale.restore(mean, variance + self.noise if observation_noise else variance)
 
-    def _predict(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def at(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and variance at scaled points x float64 [B, Z], standardised; differentiable in x."""
         cross = self.kernel(self.codes, x).to_dense()  # [N, B]
         reduced = torch.linalg.solve_triangular(self.root, cross, upper=False)
         variance = self.kernel(x, diag=True) - reduced.square().sum(0)
@@ -152,16 +154,22 @@ def fit_hyper_parameters(x: Tensor, y: Tensor, smoothness: float | None) -> Sing
         y: float64 [N], standardised.
         smoothness: one of :data:`SMOOTHNESS`.
     """
+    from botorch.models.utils.gpytorch_modules import get_covar_module_with_dim_scaled_prior
+
+    return fit_kernel(get_covar_module_with_dim_scaled_prior(x.shape[1], use_rbf_kernel=smoothness is None), x, y)
+
+
+def fit_kernel(kernel: Kernel, x: Tensor, y: Tensor, steps: int | None = None) -> SingleTaskGP:
+    """Signal, noise and whatever the kernel has to fit, in at most `steps` steps; then without gradients."""
     from botorch.fit import fit_gpytorch_mll
     from botorch.models import SingleTaskGP
-    from botorch.models.utils.gpytorch_modules import get_covar_module_with_dim_scaled_prior
     from gpytorch.kernels import ScaleKernel
     from gpytorch.mlls import ExactMarginalLogLikelihood
 
-    base = get_covar_module_with_dim_scaled_prior(x.shape[1], use_rbf_kernel=smoothness is None)
-    model = SingleTaskGP(x, y[:, None], covar_module=ScaleKernel(base), outcome_transform=None)
-    fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
-    return model.eval()
+    model = SingleTaskGP(x, y[:, None], covar_module=ScaleKernel(kernel), outcome_transform=None)
+    limits: dict[str, Any] = {} if steps is None else {"optimizer_kwargs": {"options": {"maxiter": steps}}}
+    fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model), **limits)
+    return model.eval().requires_grad_(False)
 
 
 def _cholesky_in_place(matrix: Tensor) -> Tensor:

@@ -154,7 +154,7 @@ class CallableOracle:
             raise TimeoutError(f"no answer within {timeout:g} s") from None
 
 
-def boosted_oracle(table: Table, metric: str | None = None, seed: int = 0) -> PredictorOracle:
+def boosted_oracle(table: Table, metric: str | None = None, seed: int = 0, minimise: bool = False) -> PredictorOracle:
     """Gradient boosting on all labels of a table, for spaces of which only a part was measured.
 
     A stand-in for measurements, and to be called one: its errors are shared by whatever is found with it.
@@ -164,7 +164,7 @@ def boosted_oracle(table: Table, metric: str | None = None, seed: int = 0) -> Pr
     from graphnas.models.features import raw_features
 
     space, archs = table.space, table.architectures
-    y = table.query(archs, metric or table.default_metric)
+    y = (-1 if minimise else 1) * table.query(archs, metric or table.default_metric)
     rows = (~y.isnan()).nonzero().flatten()
     if len(rows) < 10:
         raise OutsideSpace(f"a boosted oracle needs at least 10 labels (got {len(rows)})")

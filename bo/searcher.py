@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Self
 
 import torch
 from torch import Generator, Tensor
@@ -35,6 +37,12 @@ class Searcher(ABC):
         self.archs = Architectures.empty(self.space.max_nodes)
         self.values = torch.zeros(0, dtype=torch.float64)
         self.seen: set[int] = set()
+        self.allowed: Callable[[Architectures], Tensor] | None = None
+
+    def within(self, allowed: Callable[[Architectures], Tensor]) -> Self:
+        """The same search, asking only for architectures that `allowed`: [B] -> bool [B] says yes to."""
+        self.allowed = allowed
+        return self
 
     def ask(self, n: int = 1) -> Architectures:
         """Up to `n` architectures to evaluate, none of them asked for or told before, isomorphic ones counted as one.
@@ -63,7 +71,9 @@ class Searcher(ABC):
         return chosen
 
     def unseen(self, archs: Architectures, limit: int) -> Architectures:
-        """The first `limit` rows that are new and differ, which count as seen from now on."""
+        """The first `limit` rows that are new, differ and are allowed, which count as seen from now on."""
+        if self.allowed is not None:
+            archs = archs[self.allowed(archs)]
         rows: list[int] = []
         for row, key in enumerate(self.space.fingerprints(archs).tolist()):
             if len(rows) < limit and key not in self.seen:

@@ -115,6 +115,18 @@ class LegacySparseGP(nn.Module):
             variance = variance + self.log_noise.exp()
         return self.scale.restore(center, variance)
 
+    def in_features(self) -> tuple[Tensor, Tensor]:
+        """w [M] and Q [M, M] of the mean w^T k(Z, x) and covariance k(x, x') - k(Z, x)^T Q k(Z, x'), standardised."""
+        prior, _ = self._covariances(self.inducing[:0])
+        posterior = _posterior(*self._site_terms(prior), 1.0)
+        return posterior.weights, posterior.shrinkage
+
+    def covariance(self, a: Tensor, b: Tensor) -> Tensor:
+        """Prior covariance [A, B] of points [A, Z] and [B, Z]."""
+        scale = (-0.5 * self.log_squared_lengthscale).exp()
+        distance = torch.cdist(a * scale, b * scale, compute_mode="donot_use_mm_for_euclid_dist")
+        return self.log_signal.exp() * (-0.5 * distance.square()).exp()
+
     def _covariances(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """K [M, M], with jitter, and k(Z, x) [M, B]."""
         scale = (-0.5 * self.log_squared_lengthscale).exp()

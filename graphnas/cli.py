@@ -30,6 +30,7 @@ COMMANDS = {
     "train vae": ("graphnas.commands.train_cli", "train a graph VAE on a search space"),
     "train predictor": ("graphnas.commands.predictor_cli", "fit a performance predictor on labelled architectures"),
     "predict": ("graphnas.commands.predict_cli", "rank architectures of a file or a whole space by a predictor"),
+    "bo": ("graphnas.commands.bo_cli", "search for the best architecture: latent Bayesian optimisation and baselines"),
     "network train": ("graphnas.commands.network_cli", "train the network of one architecture on images"),
     "evaluate vae": (
         "graphnas.commands.evaluate_cli",

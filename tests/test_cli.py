@@ -134,7 +134,7 @@ def test_help_is_light() -> None:
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        ("frobnicate", "unknown command 'frobnicate': known are data build-digits"),
+        ("frobnicate", "unknown command 'frobnicate': known are bo, data build-digits"),
         ("trian vae", "unknown command 'trian': "),
         ("train vea", "unknown command 'train vea': known are train vae"),
         ("--verbose", "unknown command '--verbose'"),

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from graphnas.bo.acquisition import ACQUISITIONS, log_expected_improvement
-from graphnas.bo.codes import LatentCodes
-from graphnas.bo.latent_bo import LatentBO, default_pool
+from graphnas.bo.codes import LatentCodes, default_pool
+from graphnas.bo.latent_bo import LatentBO
 from graphnas.bo.surrogates import SURROGATES, ExactPosterior
 from graphnas.errors import InvalidValues, SpaceMismatch, UnknownName
 from graphnas.testing import seeded

@@ -1,0 +1,129 @@
+"""Searches compared: curves, means with intervals, paired tests, as Markdown, CSV and plot."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import ttest_rel, wilcoxon
+
+from graphnas.bo.config import SearchConfig
+from graphnas.bo.pareto import hypervolume
+from graphnas.bo.search import History
+from graphnas.checkpoint import write_text
+from graphnas.plot.search_curves import search_curves
+from graphnas.spaces import get_space
+from graphnas.train.board_text import interval_text, table_head, table_line
+
+SHARES = (1 / 6, 1 / 3, 2 / 3, 1.0)
+"""Of the budget, at which the tables look."""
+
+Curves = dict[str, dict[int, list[float]]]
+"""method -> seed -> value after every evaluation."""
+
+
+def value_curves(histories: Mapping[str, Mapping[int, History]]) -> Curves:
+    """Reported value of the best so far, see :meth:`History.best_so_far`."""
+    return {
+        method: {seed: history.best_so_far() for seed, history in runs.items()} for method, runs in histories.items()
+    }
+
+
+def hypervolume_curves(histories: Mapping[str, Mapping[int, History]], config: SearchConfig) -> Curves:
+    """Share of the rectangle of all values and costs found by anyone that is dominated so far."""
+    assert config.cost is not None
+    space = get_space(config.space)
+    points: dict[tuple[str, int], NDArray[np.float64]] = {}
+    for method, runs in histories.items():
+        for seed, history in runs.items():
+            archs = space.parse([one.arch for one in history.evaluations])
+            cost = space.cost(archs)[config.cost].double().numpy()
+            points[method, seed] = np.stack([[one.value for one in history.evaluations], cost], 1)
+    every = np.concatenate(list(points.values()))
+    every = every[np.isfinite(every[:, 0])]
+    worst, best = (every[:, 0].min(), every[:, 1].max()), (every[:, 0].max(), every[:, 1].min())
+    found: Curves = {}
+    for (method, seed), rows in points.items():
+        found.setdefault(method, {})[seed] = hypervolume_curve(rows, worst, best)
+    return found
+
+
+def hypervolume_curve(rows: NDArray[np.float64], worst: tuple[float, float], best: tuple[float, float]) -> list[float]:
+    """Hypervolume after every row of (value, cost); failed evaluations add nothing."""
+    import torch
+
+    values, costs = (torch.from_numpy(rows[:, column].copy()) for column in (0, 1))
+    values = values.nan_to_num(-np.inf)
+    return [hypervolume(values[:count], costs[:count], worst, best) for count in range(1, len(rows) + 1)]
+
+
+def at(curve: Sequence[float], count: int) -> float:
+    """Value after `count` evaluations, the last one of a search that found no more."""
+    return curve[min(count, len(curve)) - 1]
+
+
+def rows_of(curves: Curves, queries: int) -> list[dict[str, str]]:
+    """One row per method, best first: mean and interval at shares of the budget, paired tests against the first."""
+    counts = sorted({max(1, round(share * queries)) for share in SHARES})
+    final = {method: {seed: at(curve, queries) for seed, curve in runs.items()} for method, runs in curves.items()}
+    order = sorted(final, key=lambda method: -float(np.mean(list(final[method].values()))))
+    rows = []
+    for method in order:
+        runs = curves[method]
+        row = {"method": method, "seeds": str(len(runs))}
+        row |= {f"after {count}": interval_text([at(curve, count) for curve in runs.values()], 3) for count in counts}
+        rows.append(row | paired_tests(final[order[0]], final[method]))
+    return rows
+
+
+def paired_tests(first: Mapping[int, float], other: Mapping[int, float]) -> dict[str, str]:
+    """Two-sided p-values that `other` differs from `first` on the seeds both have."""
+    seeds = sorted(set(first) & set(other))
+    a, b = ([runs[seed] for seed in seeds] for runs in (first, other))
+    if len(seeds) < 3 or a == b:
+        return {"t-test p": "–", "Wilcoxon p": "–"}
+    return {"t-test p": f"{ttest_rel(a, b).pvalue:.2g}", "Wilcoxon p": f"{wilcoxon(a, b).pvalue:.2g}"}
+
+
+def markdown(rows: Sequence[Mapping[str, str]]) -> str:
+    """The table."""
+    titles = list(rows[0])
+    return "\n".join([*table_head(titles), *(table_line([row[title] for title in titles]) for row in rows)]) + "\n"
+
+
+def write_report(histories: Mapping[str, Mapping[int, History]], config: SearchConfig, folder: Path) -> list[Path]:
+    """comparison.md, curves.csv and curves.png of finished searches.
+
+    Args:
+        histories: method -> seed -> history.
+        config: what they share.
+        folder: to write into.
+    """
+    curves = value_curves(histories) if config.cost is None else hypervolume_curves(histories, config)
+    label = config.oracle.test_metric or config.oracle.metric or "value"
+    label = f"{label} of the best so far" if config.cost is None else f"hypervolume of value and {config.cost}"
+    text = markdown(rows_of(curves, config.queries))
+    note = f"\n{label}; mean and 95 % interval over seeds; two-sided paired tests against the first row.\n"
+    settings = "\n```json\n" + json.dumps(asdict(config), indent=1) + "\n```\n"
+    return [
+        write_text(folder / "comparison.md", text + note + settings),
+        write_text(folder / "curves.csv", curves_csv(curves)),
+        search_curves(curves, folder / "curves.png", label),
+    ]
+
+
+def curves_csv(curves: Curves) -> str:
+    """method, seed, evaluations, value."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["method", "seed", "evaluations", "value"])
+    for method, runs in curves.items():
+        for seed, curve in runs.items():
+            writer.writerows([method, seed, count, value] for count, value in enumerate(curve, 1))
+    return text.getvalue()

@@ -1,0 +1,146 @@
+"""Searches for a Pareto front: high values at a low cost that is known beforehand."""
+
+from __future__ import annotations
+
+import warnings
+from bisect import bisect_right
+from typing import TYPE_CHECKING
+
+import torch
+from botorch.utils.multi_objective.hypervolume import Hypervolume
+from botorch.utils.multi_objective.pareto import is_non_dominated
+from linear_operator.utils.warnings import NumericalWarning
+from torch import Generator, Tensor
+
+from graphnas.bo.acquisition import CONFIDENCE
+from graphnas.bo.baselines import RegularisedEvolution
+from graphnas.bo.codes import Codes
+from graphnas.bo.converged_gp import Scale, fit_hyper_parameters
+from graphnas.bo.pool_bo import PoolBO
+from graphnas.bo.surrogates import ExactPosterior
+from graphnas.models.layers.normal_scores import NormalScores
+from graphnas.spaces import Architectures, SearchSpace
+
+if TYPE_CHECKING:
+    from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
+
+CANDIDATES = 400
+DRAWS = 64
+
+
+def front_numbers(values: Tensor, costs: Tensor) -> Tensor:
+    """int64 [B]: 0 for points that no other has a higher value and a lower cost than, 1 for those behind them, ..."""
+    pairs = list(zip(costs.tolist(), (-values).tolist(), strict=True))
+    ends: list[float] = []
+    fronts, last = torch.zeros(len(pairs), dtype=torch.int64), -1
+    previous: tuple[float, float] | None = None
+    for row in sorted(range(len(pairs)), key=pairs.__getitem__):
+        if pairs[row] != previous:  # equal points share a front
+            # ends: minus the highest value of every front so far, which rises from front to front
+            last, previous = bisect_right(ends, pairs[row][1]), pairs[row]
+            ends[last : last + 1] = [pairs[row][1]]
+        fronts[row] = last
+    return fronts
+
+
+def hypervolume(values: Tensor, costs: Tensor, worst: tuple[float, float], best: tuple[float, float]) -> float:
+    """Share of the rectangle between `worst` and `best`, pairs of value and cost, that the points [B] dominate."""
+    low, high = torch.tensor(worst).double(), torch.tensor(best).double()
+    points = (torch.stack([values.double(), costs.double()], 1) - low) / (high - low)
+    points = points[(points > 0).all(1)].clamp(max=1)
+    return Hypervolume(torch.zeros(2).double()).compute(points[is_non_dominated(points)]) if len(points) else 0.0
+
+
+class ParetoBO(PoolBO):
+    """Noisy expected hypervolume improvement of value and cost over a pool (qLogNEHVI, arXiv 2105.08195, 2310.20708).
+
+    The value has a Matern GP on the codes; the cost of every candidate is known and stands beside its code. The 400
+    candidates of the pool on the first fronts of upper confidence bound and cost are scored.
+
+    Args:
+        codes: the pool and its points.
+        cost: `params` or `flops`, as :meth:`SearchSpace.cost` gives them.
+        seed: of all draws.
+        initial: random architectures before the first fit.
+    """
+
+    def __init__(self, codes: Codes, cost: str = "params", seed: int = 0, initial: int = 10) -> None:
+        super().__init__(codes, seed=seed, initial=initial)
+        costs = self.space.cost(codes.archs)[cost].double()
+        self.cost, self.least, self.most = cost, float(costs.min()), float(costs.max())
+        self.pool_costs = self.scaled(costs)
+
+    def scaled(self, costs: Tensor) -> Tensor:
+        """Costs [B] with those of the pool between 0 and 1."""
+        return (costs.double() - self.least) / max(self.most - self.least, 1.0)
+
+    def propose(self, n: int, generator: Generator) -> Architectures:
+        archs, values = self.known()
+        rows = self.open_rows()
+        if len(values) < self.initial or bool((values == values[0]).all()) or not len(rows):
+            return self.spare(n, generator)
+        y = NormalScores(values).scores
+        y = Scale.of(y).standardise(y)
+        posterior = ExactPosterior(fit_hyper_parameters(self.points, y, smoothness=2.5), self.points, y)
+        mean, variance = posterior.predict(self.codes.points[rows])
+        fronts = front_numbers(mean + CONFIDENCE * variance.sqrt(), self.pool_costs[rows])
+        rows = rows[fronts.argsort(stable=True)[:CANDIDATES]]
+        known = torch.cat([self.points, self.scaled(self.space.cost(archs)[self.cost])[:, None]], 1)
+        candidates = torch.cat([self.codes.points[rows], self.pool_costs[rows, None]], 1)
+        promise = improvement(posterior, known, float(y.min()), int(torch.randint(2**31, (), generator=generator)))
+        return self.codes.archs[rows[greedy(promise, candidates, n)]]
+
+
+def improvement(
+    posterior: ExactPosterior, known: Tensor, lowest: float, seed: int
+) -> qLogNoisyExpectedHypervolumeImprovement:
+    """The acquisition on points [..., D + 1], whose last column is the cost."""
+    from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
+    from botorch.models import ModelList
+    from botorch.models.deterministic import GenericDeterministicModel
+    from botorch.models.transforms.input import FilterFeatures
+    from botorch.sampling.index_sampler import IndexSampler
+    from botorch.sampling.list_sampler import ListSampler
+    from botorch.sampling.normal import SobolQMCNormalSampler
+
+    dim = posterior.x.shape[1]
+    posterior.model.input_transform = FilterFeatures(torch.arange(dim))
+    models = ModelList(posterior.model, GenericDeterministicModel(lambda x: -x[..., -1:]))
+    shape = torch.Size([DRAWS])
+    sampler = ListSampler(SobolQMCNormalSampler(shape, seed=seed), IndexSampler(shape, seed=seed))
+    return qLogNoisyExpectedHypervolumeImprovement(
+        models, ref_point=[lowest, -1.0], X_baseline=known, sampler=sampler, prune_baseline=True, cache_root=False
+    )
+
+
+@torch.no_grad()
+def greedy(promise: qLogNoisyExpectedHypervolumeImprovement, candidates: Tensor, n: int) -> Tensor:
+    """Rows int64 [n] of the candidates [B, D + 1], each chosen with those before it pending."""
+    rows: list[int] = []
+    for _ in range(min(n, len(candidates))):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NumericalWarning)  # candidates next to known points: jitter is right
+            scores = torch.cat([promise(part[:, None]) for part in candidates.split(100)])
+        scores[rows] = -torch.inf
+        rows.append(int(scores.argmax()))
+        promise.set_X_pending(candidates[rows])
+    return torch.tensor(rows, dtype=torch.int64)
+
+
+class ParetoEvolution(RegularisedEvolution):
+    """Regularised evolution whose fitness is the front that an architecture lies on.
+
+    Args:
+        space: name or object.
+        cost: `params` or `flops`.
+        seed: of all draws.
+        initial: random architectures to start from.
+    """
+
+    def __init__(self, space: SearchSpace | str, cost: str = "params", seed: int = 0, initial: int = 10) -> None:
+        super().__init__(space, seed, initial)
+        self.cost = cost
+
+    def known(self) -> tuple[Architectures, Tensor]:
+        archs, values = super().known()
+        return archs, -front_numbers(values, self.space.cost(archs)[self.cost]).double()

@@ -1,0 +1,108 @@
+"""What one search has found: tables, pictures, and where in the latent space it looked."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from graphnas.bo.codes import LatentCodes
+from graphnas.bo.pareto import front_numbers
+from graphnas.bo.search import Evaluation, History
+from graphnas.bo.setting import Setting
+from graphnas.checkpoint import write_text
+from graphnas.plot import grid_of_architectures, latent_map
+from graphnas.plot.front import pareto_front
+from graphnas.plot.search_curves import search_curves
+from graphnas.spaces import Architectures
+
+DRAWN = 6
+BACKGROUND = 5000
+
+
+def ranked(history: History) -> list[Evaluation]:
+    """Successful evaluations, best first."""
+    good = [evaluation for evaluation in history.evaluations if not evaluation.error]
+    return sorted(good, key=lambda evaluation: -evaluation.value)
+
+
+def top_rows(history: History, count: int) -> list[dict[str, Any]]:
+    """The best architectures as rows of a table."""
+    return [
+        {"value": one.value, "test": "–" if math.isnan(one.test) else f"{one.test:.4f}", "architecture": one.arch}
+        for one in ranked(history)[:count]
+    ]
+
+
+def costs_of(setting: Setting, archs: Architectures) -> Tensor:
+    """The second objective [B]."""
+    assert setting.config.cost is not None
+    return setting.space.cost(archs)[setting.config.cost].double()
+
+
+def front_rows(setting: Setting, history: History) -> list[dict[str, Any]]:
+    """The Pareto front as rows of a table, cheapest first."""
+    good, name = ranked(history), setting.config.cost
+    assert name is not None
+    if not good:
+        return []
+    costs = costs_of(setting, setting.space.parse([one.arch for one in good]))
+    first = front_numbers(torch.tensor([one.value for one in good]), costs) == 0
+    rows: list[dict[str, Any]] = [
+        {name: int(costs[row]), "value": good[row].value, "architecture": good[row].arch}
+        for row in first.nonzero().flatten().tolist()
+    ]
+    return sorted(rows, key=lambda row: row[name])
+
+
+def write_search_report(setting: Setting, history: History, folder: Path) -> list[Path]:
+    """evaluations.csv, curve.png and best.png; the latent map where there is a model, the front where there is a cost.
+
+    Args:
+        setting: what was searched in.
+        history: every evaluation.
+        folder: to write into.
+    """
+    config, good = setting.config, ranked(history)
+    paths = [write_text(folder / "evaluations.csv", as_csv([one._asdict() for one in history.evaluations]))]
+    if not good:
+        return paths
+    label = config.oracle.test_metric or config.oracle.metric or "value"
+    curve = {config.method: {config.seed: history.best_so_far()}}
+    paths.append(search_curves(curve, folder / "curve.png", f"{label} of the best so far"))
+    best = setting.space.parse([one.arch for one in good[:DRAWN]])
+    titles = [f"{one.value:.5g}" for one in good[:DRAWN]]
+    paths.append(grid_of_architectures(best, setting.space.vocabulary, folder / "best.png", titles))
+    if setting.model is not None:
+        paths.append(draw_latent(setting.latent, setting.space.parse([one.arch for one in good]), good, folder))
+    if config.cost is not None:
+        costs = costs_of(setting, setting.space.parse([one.arch for one in good]))
+        values = torch.tensor([one.value for one in good])
+        paths.append(pareto_front({config.method: (values, costs)}, folder / "front.png", label, config.cost))
+        paths.append(write_text(folder / "front.csv", as_csv(front_rows(setting, history))))
+    return paths
+
+
+def draw_latent(codes: LatentCodes, archs: Architectures, evaluations: list[Evaluation], folder: Path) -> Path:
+    """Pool and evaluated architectures on two principal components, the latter coloured by value."""
+    from graphnas.train.evaluate import encode_all
+
+    background = codes.codes[:: max(1, len(codes.codes) // BACKGROUND)]
+    points = torch.cat([background, encode_all(codes.model, archs).cpu()])
+    values = torch.full((len(points),), math.nan)
+    values[len(background) :] = torch.tensor([one.value for one in evaluations])
+    return latent_map(points, folder / "latent.png", values, "value of what was evaluated")
+
+
+def as_csv(rows: list[dict[str, Any]]) -> str:
+    """Rows of equal keys; NaN is left empty."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: "" if value != value else value for key, value in row.items()} for row in rows)
+    return text.getvalue()

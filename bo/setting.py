@@ -1,0 +1,142 @@
+"""What all searches of a comparison share: space, oracle, pool, codes and limits, made from one config."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from graphnas.bo.codes import Codes, LatentCodes, RawCodes, default_pool
+from graphnas.bo.config import OracleConfig, SearchConfig
+from graphnas.bo.oracles import Oracle, PredictorOracle, SnappedOracle, TableOracle, boosted_oracle
+from graphnas.errors import InvalidValues, MissingData, OutsideSpace, SpaceMismatch
+from graphnas.models import GraphVAE
+from graphnas.spaces import Architectures, SearchSpace, get_space
+from graphnas.tables import Table, default_table, load_table
+from graphnas.train.data import seeded
+from graphnas.train.predictor_files import load_predictor
+
+
+class Setting:
+    """Space, oracle and pool of a search, and the codes of the pool.
+
+    A table that knows only a part of its space answers for the nearest labelled architecture where it does not know the
+    one that was asked for, nearest in the latent space if there is one; the pool then is what the table knows.
+
+    Args:
+        config: the search.
+        model: a trained VAE of the space, if there is one.
+
+    Raises:
+        GraphnasError: missing or foreign labels, predictors or models.
+
+    Attributes:
+        pool: architectures that may be chosen, at most `config.pool_size`.
+        oracle: what answers.
+    """
+
+    def __init__(self, config: SearchConfig, model: GraphVAE | None = None) -> None:
+        self.config, self.model, self.space = config, model, get_space(config.space)
+        if model is not None and model.space.name != self.space.name:
+            raise SpaceMismatch(f"the model is about {model.space.name}, the search about {self.space.name}")
+        self.pool: Architectures
+        self.oracle: Oracle
+        if config.oracle.kind == "table":
+            self.use_table(read_table(self.space, config.oracle))
+        else:
+            self.pool = default_pool(self.space, 0, config.pool_size)
+            self.oracle = answer_all(self.space, config.oracle)
+
+    def use_table(self, table: Table) -> None:
+        """Pool and oracle from measured labels."""
+        options, limit = self.config.oracle, self.config.pool_size
+        oracle = TableOracle(table, options.metric, options.test_metric, options.seconds_metric, options.minimise)
+        known, complete = labelled(table, oracle.metric)
+        if len(known) < 2:
+            raise InvalidValues(f"{options.labels or 'the table'} has {len(known)} labels, expected at least 2")
+        rows = torch.randperm(len(known), generator=seeded(0))[:limit].sort().values
+        self.pool, self.oracle = known[rows], oracle
+        if not complete:
+            self.oracle = SnappedOracle(oracle, self.pool, self.codes.place)
+
+    @property
+    def codes(self) -> Codes:
+        """Latent codes where there is a model, entries of the architectures where not."""
+        return self.raw if self.model is None else self.latent
+
+    @cached_property
+    def latent(self) -> LatentCodes:
+        """Latent codes of the pool.
+
+        Raises:
+            InvalidValues: there is no model.
+        """
+        if self.model is None:
+            raise InvalidValues("a search in a latent space needs a trained model: pass --model RUN")
+        return LatentCodes(self.model, self.pool, self.config.dim)
+
+    @cached_property
+    def raw(self) -> RawCodes:
+        """Entries of the pool."""
+        return RawCodes(self.space, self.pool)
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """The most parameters and FLOPs that are allowed, where limited."""
+        limits = {"params": self.config.max_params, "flops": self.config.max_flops}
+        return {name: limit for name, limit in limits.items() if limit is not None}
+
+    def allowed(self, archs: Architectures) -> Tensor:
+        """Whether architectures keep to the limits: bool [B]."""
+        costs = self.space.cost(archs)
+        parts = [costs[name] <= limit for name, limit in self.limits.items()]
+        return torch.stack(parts).all(0).cpu() if parts else torch.ones(len(archs), dtype=torch.bool)
+
+
+def read_table(space: SearchSpace, config: OracleConfig) -> Table:
+    """The labels that were asked for, or the built-in ones.
+
+    Raises:
+        MissingData: the space has no built-in labels.
+        SpaceMismatch: labels of another space.
+    """
+    source = config.labels or default_table(space)
+    if source is None:
+        raise MissingData(f"{space.name} has no built-in labels: pass --oracle.labels FILE or another --oracle.kind")
+    table = load_table(source, space=space)
+    if table.space.name != space.name:
+        raise SpaceMismatch(f"{source} is about {table.space.name}, the search about {space.name}")
+    return table
+
+
+def labelled(table: Table, metric: str) -> tuple[Architectures, bool]:
+    """The architectures of a table's space with a label, and whether these are all of the space."""
+    try:
+        archs, whole = table.space.enumerate(), True
+    except OutsideSpace:
+        archs, whole = table.architectures, False
+    known = ~table.query(archs, metric).isnan()
+    return archs[known], whole and bool(known.all())
+
+
+def answer_all(space: SearchSpace, config: OracleConfig) -> Oracle:
+    """An oracle that knows every architecture of the space.
+
+    Raises:
+        InvalidValues: a predictor that is not named.
+        SpaceMismatch: a predictor of another space.
+    """
+    if config.kind == "boosted":
+        return boosted_oracle(read_table(space, config), config.metric, minimise=config.minimise)
+    if config.kind == "train":
+        from graphnas.bo.training_oracle import TrainingOracle
+
+        return TrainingOracle(space, config.dataset, config.epochs)
+    if config.predictor is None:
+        raise InvalidValues("an oracle that predicts needs --oracle.predictor RUN")
+    fitted = load_predictor(Path(config.predictor))
+    if fitted.space.name != space.name:
+        raise SpaceMismatch(f"{config.predictor} predicts {fitted.space.name}, the search is in {space.name}")
+    return PredictorOracle(space, fitted.predict)

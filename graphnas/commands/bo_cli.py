@@ -1,0 +1,175 @@
+"""`graphnas bo`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+
+from jsonargparse import Namespace
+
+from graphnas.bo.comparison import read_histories, run_all, run_one
+from graphnas.bo.comparison_report import write_report
+from graphnas.bo.config import OracleConfig, SearchConfig
+from graphnas.bo.methods import METHODS
+from graphnas.bo.search import Evaluation, History
+from graphnas.bo.search_report import front_rows, top_rows, write_search_report
+from graphnas.bo.setting import Setting
+from graphnas.commands.parsing import (
+    CommandParser,
+    UsageError,
+    make_parser,
+    parse,
+    print_table,
+    recipe_path,
+    stderr,
+    use_threads,
+)
+from graphnas.errors import GraphnasError
+from graphnas.models import GraphVAE, create_model
+from graphnas.models.zoo import load_model
+from graphnas.spaces import get_space
+
+DESCRIPTION = """Search for the best architecture of a space in a number of evaluations, by Bayesian optimisation in the
+latent space of a trained VAE or by another method. Every evaluation is written to --out/journals as soon as it is
+known: the same command goes on where it was interrupted, and nothing is paid for twice.
+
+--compare runs several methods from several seeds under the same budget instead, and writes comparison.md, curves.csv
+and curves.png. With --cost the result is a Pareto front of value and cost.
+
+Examples: graphnas bo --space nb201 --model runs/svge --queries 100
+          graphnas bo --space nb201 --model runs/svge --labels mine.csv --metric accuracy --compare --seeds 10
+          graphnas bo --recipe nb201_published --model runs/svge"""
+
+COMPARED = ("latent", "latent_random", "raw_gp", "evolution", "local", "random")
+QUICK = ["--queries=20", "--initial=5", "--pool_size=500"]
+QUICK_SEEDS = 2
+SHORT = ("labels", "metric", "test_metric")
+SHOWN = 5
+
+
+def make_bo_parser() -> CommandParser:
+    """Options of the command: all fields of the config, and how to run it."""
+    parser = make_parser("bo", DESCRIPTION)
+    parser.add_argument("--config", action="config", help="YAML file with any of the options below")
+    parser.add_argument("--recipe", type=str, help="name of a shipped recipe, or a YAML file; other options go over it")
+    for name in SHORT:
+        parser.add_argument(f"--{name}", type=str, help=f"short for --oracle.{name}")
+    parser.add_argument("--compare", action="store_true", help="run --methods from --seeds seeds and compare them")
+    parser.add_argument("--methods", nargs="+", default=list(COMPARED), help="what --compare compares")
+    parser.add_argument("--seeds", type=int, default=10, help="seeds 0, 1, ... of --compare")
+    parser.add_argument("--jobs", type=int, default=1, help="processes of --compare, one thread each")
+    parser.add_argument("--threads", type=int, default=1, help="threads of the CPU to use without --compare")
+    parser.add_argument("--quick", action="store_true", help="20 evaluations from a pool of 500; 2 seeds to compare")
+    parser.add_argument("--out", type=str, help="folder (default runs/bo-METHOD-SPACE, runs/bo-compare-SPACE)")
+    parser.add_class_arguments(SearchConfig)
+    return parser
+
+
+def read_options(arguments: Sequence[str]) -> Namespace:
+    """Parsed options; underneath them what `--quick` stands for, and under that a recipe."""
+    words = [*QUICK, *arguments] if "--quick" in arguments else list(arguments)
+    for place, word in enumerate(words):
+        name, equals, value = word.partition("=")
+        if name == "--recipe":
+            value = value if equals else "".join(words[place + 1 : place + 2])
+            words = ["--config", str(recipe_path(value, "bo")), *words]
+            break
+    return parse(make_bo_parser(), words)
+
+
+def to_config(options: Namespace) -> SearchConfig:
+    """The search from parsed options."""
+    content = options.as_dict()
+    names = [field.name for field in fields(SearchConfig)]
+    oracle = content["oracle"] | {name: content[name] for name in SHORT if content[name] is not None}
+    return SearchConfig(**{name: content[name] for name in names} | {"oracle": OracleConfig(**oracle)})
+
+
+def run(command: str, arguments: Sequence[str]) -> None:
+    """Search or compare, print the result."""
+    options = read_options(arguments)
+    config = to_config(options)
+    for name in ("seeds", "jobs"):
+        if options[name] < 1:
+            raise UsageError(f"--{name} must be at least 1 (got {options[name]})")
+    methods = options.methods if options.compare else [config.method]
+    for method in methods:
+        METHODS[method]  # an unknown one is told before anything is loaded
+    model = open_model(config)
+    if options.compare:
+        compare(config, model, options)
+    else:
+        use_threads(options.threads)
+        search(config, model, Path(options.out or f"runs/bo-{config.method}-{config.space}"))
+
+
+def open_model(config: SearchConfig) -> GraphVAE | None:
+    """The VAE that the config names, if it does.
+
+    Raises:
+        UsageError: a model of another kind.
+        GraphnasError: missing, damaged, or of another space.
+    """
+    if config.model is None:
+        return None
+    space, path = get_space(config.space), Path(config.model)
+    model = load_model(path) if path.exists() else create_model(config.model, space, pretrained=True)
+    if not isinstance(model, GraphVAE):
+        raise UsageError(f"--model {config.model} is no graph VAE, and has no latent space to search in")
+    return model
+
+
+def search(config: SearchConfig, model: GraphVAE | None, folder: Path) -> None:
+    """One search."""
+    setting = Setting(config, model)
+    best = -float("inf")
+
+    def report(evaluation: Evaluation) -> None:
+        nonlocal best
+        if evaluation.error:
+            stderr(f"{evaluation.arch} failed: {evaluation.error}")
+        elif evaluation.value > best:
+            best = evaluation.value
+            stderr(f"{evaluation.value:.5g}  {evaluation.arch}")
+
+    run_one(setting, config.method, config.seed, folder, report)
+    history = read_histories(folder)[config.method][config.seed]
+    paths = write_search_report(setting, history, folder)
+    print_table(top_rows(history, SHOWN) if config.cost is None else front_rows(setting, history))
+    print(summary(history))
+    stderr("\n".join(map(str, paths)))
+
+
+def summary(history: History) -> str:
+    """One line on what was spent."""
+    failed = sum(bool(evaluation.error) for evaluation in history.evaluations)
+    spent = f"{len(history.evaluations)} evaluations, {failed} of them failed"
+    return spent + (f"; {history.seconds:,.0f} s of training" if history.seconds else "")
+
+
+def compare(config: SearchConfig, model: GraphVAE | None, options: Namespace) -> None:
+    """All methods from all seeds."""
+    from joblib import Parallel, delayed
+
+    folder = Path(options.out or f"runs/bo-compare-{config.space}")
+    seeds = range(QUICK_SEEDS if options.quick else options.seeds)
+    methods = [name for name in options.methods if model is not None or not name.startswith("latent")]
+    left_out = [name for name in options.methods if name not in methods]
+    if left_out and options.methods != list(COMPARED):
+        raise UsageError(f"{', '.join(left_out)} need a trained model: pass --model RUN")
+    if left_out:
+        stderr(f"without --model there is no latent space: {', '.join(left_out)} left out")
+    shares = [seeds[start :: options.jobs] for start in range(options.jobs)]
+    done = Parallel(n_jobs=options.jobs)(
+        delayed(run_all)(replace(config, method="latent"), model, methods, share, folder) for share in shares if share
+    )
+    failures = [failure for part in done for failure in part]
+    histories = read_histories(folder)
+    if not histories:
+        raise GraphnasError(failures[0] if failures else f"{folder} has no finished search")
+    paths = write_report(histories, config, folder)
+    print((folder / "comparison.md").read_text())
+    stderr("\n".join(map(str, paths)))
+    if failures:
+        raise GraphnasError(f"{len(failures)} searches failed, the first: {failures[0]}")

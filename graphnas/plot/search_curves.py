@@ -1,0 +1,51 @@
+"""What searches have found against what they have spent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from graphnas.errors import InvalidValues
+from graphnas.metrics import mean_confidence_interval
+from graphnas.plot.figure import COLOURS, FAINT, SMALL, TEXT, new_figure, save, style
+
+
+def search_curves(
+    curves: Mapping[str, Mapping[int, Sequence[float]]], path: Path | str, label: str, ceiling: float | None = None
+) -> Path:
+    """Mean over seeds against the number of evaluations, with the 95 % interval as a band.
+
+    Args:
+        curves: method -> seed -> value after every evaluation; the mean runs to the end of the shortest.
+        path: file to write.
+        label: what the values are.
+        ceiling: a horizontal line, such as the optimum.
+
+    Raises:
+        InvalidValues: no curve, or an empty one.
+    """
+    if not curves or not all(runs and all(runs.values()) for runs in curves.values()):
+        raise InvalidValues("expected at least one curve, none of them empty")
+    figure = new_figure(6.4, 4.4)
+    ax = figure.add_subplot(1, 1, 1)
+    style(ax, "evaluations", label)
+    for number, (method, runs) in enumerate(curves.items()):
+        length = min(map(len, runs.values()))
+        values = np.array([list(run[:length]) for run in runs.values()])
+        colour, steps = COLOURS[number % len(COLOURS)], np.arange(1, length + 1)
+        ax.plot(steps, values.mean(0), color=colour, label=f"{method} ({len(runs)})", linewidth=1.6)
+        if len(runs) > 1:
+            half = np.array([mean_confidence_interval(column).half_width for column in values.T])
+            ax.fill_between(steps, values.mean(0) - half, values.mean(0) + half, color=colour, alpha=0.15, linewidth=0)
+    if ceiling is not None:
+        ax.axhline(ceiling, color=FAINT, linestyle="--", linewidth=1.2, label="optimum")
+    finite = np.concatenate([np.ravel([run[len(run) // 15 :] for run in runs.values()]) for runs in curves.values()])
+    finite = finite[np.isfinite(finite)]
+    if len(finite) and finite.max() > finite.min():  # the first few evaluations would flatten the rest
+        margin = 0.05 * (finite.max() - np.quantile(finite, 0.05))
+        ax.set_ylim(np.quantile(finite, 0.05) - margin, max(finite.max(), ceiling or -np.inf) + margin)
+    ax.legend(fontsize=SMALL, frameon=False, loc="lower right")
+    ax.yaxis.label.set_fontsize(TEXT)
+    return save(figure, path)
