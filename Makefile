@@ -9,7 +9,7 @@ INPUTS := setup.py pyproject.toml constraints.txt
 # Folders here carry short names such as datasets/: keep the working directory off sys.path.
 export PYTHONSAFEPATH := 1
 
-.PHONY: demo test test-slow bench clean
+.PHONY: demo test test-slow bench zoo clean
 
 demo: $(VENV)/installed
 	$(BIN)/graphnas demo
@@ -25,6 +25,9 @@ test-slow: $(VENV)/installed-dev
 
 bench: $(VENV)/installed
 	$(BIN)/python benchmarks/speed.py
+
+zoo: $(VENV)/installed
+	$(BIN)/graphnas models build --board docs/leaderboard/results
 
 clean:
 	rm -rf $(VENV) build dist graphnas.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+import torch
+
 from graphnas.checkpoint import read_model_file, write_model_file
 from graphnas.errors import CheckpointMismatch, GraphnasError, UnknownName
 from graphnas.models.base import GraphModel, GraphVAE, load_weights, vocabulary_hash
@@ -62,19 +64,22 @@ def list_models(
 
 
 def model_info(name: str) -> dict[str, Any]:
-    """What a model is: kind, one-line summary, paper-default config and where it is defined.
+    """What a model is: kind, one-line summary, paper-default config, where it is defined, shipped weights.
 
     Raises:
         UnknownName: with close matches.
     """
     model = MODELS[name]
     summary = (inspect.getdoc(model) or "").splitlines()[0]
+    from graphnas.state_dicts import list_pretrained
+
     return {
         "name": name,
         "kind": kind_of(model),
         "summary": summary,
         "config": model.config_class().to_dict(),
         "module": model.__module__,
+        "pretrained": [card["name"] for card in list_pretrained() if card["model"] == name],
     }
 
 
@@ -86,12 +91,14 @@ def create_model(
     Args:
         name: as listed by :func:`list_models`.
         space: name or object.
-        pretrained: True or a tag for shipped weights, or the path of a checkpoint folder or .safetensors file.
-        overrides: fields of the model's config.
+        pretrained: True or a tag for shipped weights, the path of a run folder or .safetensors file, or the address of
+            one, which may end on `#sha256=HEX`.
+        overrides: fields of the model's config; with weights, those that change no shape.
 
     Raises:
         UnknownName: model, space, config field or weights that do not exist.
-        CheckpointMismatch: weights of another model, space or config.
+        CheckpointMismatch: weights of another model, space, vocabulary or config.
+        CorruptFile: weights that are damaged, or not those their card was written for.
 
     >>> create_model("svge", "nb101").num_parameters
     2245121
@@ -102,8 +109,7 @@ def create_model(
         if key not in fields:
             raise UnknownName(f"option of model {name!r}", key, fields)
     if pretrained is not False:
-        wanted = get_space(space)
-        return load_model(find_weights(name, wanted, pretrained), expect=(name, wanted), **overrides)
+        return load_pretrained(name, get_space(space), pretrained, **overrides)
     try:
         model_class.config_class.check_types(overrides)
         config = model_class.config_class(**overrides)
@@ -114,18 +120,22 @@ def create_model(
         raise GraphnasError(f"model {name!r} cannot be made with {overrides}: {error}") from error
 
 
-def save_model(model: GraphModel, path: Path, extra: dict[str, Any] | None = None) -> Path:
+def save_model(model: GraphModel, path: Path, extra: dict[str, Any] | None = None, half: bool = False) -> Path:
     """Weights and everything that rebuilds the model, as one .safetensors file.
 
     Args:
         model: its `description()` becomes the header.
         path: where to.
         extra: further JSON for the header (metrics, versions).
+        half: store single-precision tensors in half precision; :func:`load_model` makes them single again.
 
     Raises:
         GraphnasError: the file could not be written; an earlier one is unchanged.
     """
-    return write_model_file(path, {**model.description(), "extra": extra or {}}, model.state_dict())
+    state = model.state_dict()
+    if half:
+        state = {name: value.half() if value.dtype == torch.float32 else value for name, value in state.items()}
+    return write_model_file(path, {**model.description(), "extra": extra or {}}, state)
 
 
 def load_model(path: Path, expect: tuple[str, SearchSpace] | None = None, **overrides: Any) -> GraphModel:
@@ -159,13 +169,27 @@ def load_model(path: Path, expect: tuple[str, SearchSpace] | None = None, **over
     return model.eval()
 
 
-def find_weights(name: str, space: SearchSpace, pretrained: Literal[True] | str | Path) -> Path:
-    """The weights file that `pretrained` means: shipped ones for True or a tag, otherwise a path."""
-    from graphnas.state_dicts import find
+def load_pretrained(
+    name: str, space: SearchSpace, pretrained: Literal[True] | str | Path, **overrides: Any
+) -> GraphModel:
+    """The model that `pretrained` means: shipped weights for True or a tag, else those at a path or an address.
 
-    if pretrained is True:
-        return find(f"{name}_{space.name}")
-    path = Path(pretrained)
-    if path.exists():
-        return path
-    return find(f"{name}_{space.name}.{pretrained}")
+    Raises:
+        UnknownName: no such weights.
+        CheckpointMismatch: of another model, space, vocabulary or config than asked for, or than their card says.
+        CorruptFile: damaged.
+    """
+    from graphnas.state_dicts import find, read_card, resolve
+
+    if pretrained is not True and (Path(pretrained).exists() or "://" in str(pretrained)):
+        return load_model(resolve(pretrained), (name, space), **overrides)
+    shipped = f"{name}_{space.name}" + ("" if pretrained is True else f"-{pretrained}")
+    card = read_card(shipped)
+    for field, wanted in (("model", name), ("space", space.name), ("vocabulary_hash", vocabulary_hash(space))):
+        if card[field] != wanted:
+            raise CheckpointMismatch(f"the card {shipped} is about {field} {card[field]!r}, expected {wanted!r}")
+    path = find(shipped)
+    config = read_model_file(path)[0]["config"]
+    if config != card["config"]:
+        raise CheckpointMismatch(f"{path} has another config than its card says: reinstall graphnas")
+    return load_model(path, (name, space), **overrides)

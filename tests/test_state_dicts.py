@@ -1,63 +1,227 @@
-"""Cards of pretrained weights: found, listed, and refused when damaged."""
+"""Cards and shipped weights: found, listed, loaded, and refused when damaged or of something else."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import pickle
+import threading
+import time
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
-from graphnas import state_dicts
-from graphnas.errors import CorruptFile, MissingData, UnknownName
+from graphnas import create_model, get_space, list_models, model_info, state_dicts
+from graphnas.checkpoint import FORMAT_VERSION, read_model_file, write_model_file
+from graphnas.errors import (
+    CheckpointMismatch,
+    CorruptFile,
+    DownloadFailed,
+    GraphnasError,
+    InvalidValues,
+    MissingData,
+    UnknownName,
+)
+from graphnas.models import GraphModel, load_model, save_model
+from graphnas.models.base import vocabulary_hash
+from graphnas.state_dicts import cards
 
-CARD = {
-    "config": {"name": "svge", "latent_dim": 32},
-    "space": "toy",
-    "vocabulary_hash": "0" * 64,
-    "data_hash": "1" * 64,
-    "recipe": "svge_toy.yaml",
-    "command": "graphnas train vae",
-    "versions": {"graphnas": "0.1.0"},
-    "seed": 0,
-    "metrics": {"test/accuracy": 1.0},
-    "sha256": "2" * 64,
-    "licence": "MIT",
-}
+SIZES = {"node_dim": 8, "latent_dim": 4}
+NAME = "svge_toy"
+
+
+@pytest.fixture
+def model() -> GraphModel:
+    torch.manual_seed(0)
+    return create_model("svge", "toy", **SIZES).eval()
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(state_dicts, "_folder", lambda: tmp_path)
-    return tmp_path
+    """A package folder and a home of its own, both empty."""
+    package = tmp_path / "package"
+    package.mkdir()
+    monkeypatch.setattr(cards, "folder", lambda: package)
+    monkeypatch.setenv("GRAPHNAS_HOME", str(tmp_path / "home"))
+    return package
 
 
-def test_lists_and_finds(folder: Path) -> None:
-    for name in ("b", "a"):
-        (folder / f"{name}.json").write_text(json.dumps(CARD))
-        (folder / f"{name}.safetensors").write_bytes(b"weights")
-    assert state_dicts.list_pretrained() == [{"name": "a", **CARD}, {"name": "b", **CARD}]
-    assert state_dicts.find("b") == folder / "b.safetensors"
+def write_card(folder: Path, weights: Path, name: str = NAME, **changes: Any) -> Path:
+    """A card that describes the weights, but for the changes; a field that is ... is left out."""
+    card: dict[str, Any] = {field: kinds[0]() for field, kinds in state_dicts.CARD_FIELDS.items()} | {
+        "format": state_dicts.CARD_FORMAT,
+        "model": "svge",
+        "space": "toy",
+        "config": read_model_file(weights)[0]["config"],
+        "vocabulary_hash": vocabulary_hash(get_space("toy")),
+        "size": weights.stat().st_size,
+        "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+        "url": None,
+    }
+    card = {key: value for key, value in (card | changes).items() if value is not ...}
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps(card))
+    return path
 
 
-def test_unknown_name_lists_the_close_ones(folder: Path) -> None:
-    (folder / "svge_toy.json").write_text(json.dumps(CARD))
-    with pytest.raises(UnknownName, match="'svge_toi': did you mean 'svge_toy'"):
-        state_dicts.find("svge_toi")
-    with pytest.raises(UnknownName, match="unknown pretrained model"):
-        state_dicts.find("../svge_toy")
+@pytest.fixture
+def shipped(folder: Path, model: GraphModel) -> Path:
+    """Weights in the package folder, with their card."""
+    weights = save_model(model, folder / f"{NAME}.safetensors", half=True)
+    write_card(folder, weights)
+    return weights
 
 
-def test_card_without_weights(folder: Path) -> None:
-    (folder / "svge_toy.json").write_text(json.dumps(CARD))
-    with pytest.raises(MissingData, match=r"svge_toy\.safetensors"):
-        state_dicts.find("svge_toy")
+def one_line(error: pytest.ExceptionInfo[BaseException]) -> str:
+    assert "\n" not in str(error.value)
+    return str(error.value)
 
 
-@pytest.mark.parametrize("field", sorted(CARD))
-def test_card_without_a_field(folder: Path, field: str) -> None:
-    (folder / "bad.json").write_text(json.dumps({key: value for key, value in CARD.items() if key != field}))
-    with pytest.raises(CorruptFile, match=f"none for {field}"):
-        state_dicts.list_pretrained()
+def test_shipped_weights_load_in_one_line(shipped: Path, model: GraphModel) -> None:
+    loaded = create_model("svge", space="toy", pretrained=True)
+    assert not loaded.training and loaded.config == model.config
+    assert {value.dtype for value in loaded.state_dict().values()} == {torch.float32}
+    for name, value in model.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], value.half().float()), name
+    assert state_dicts.find(NAME) == shipped
+    assert [card["name"] for card in state_dicts.list_pretrained()] == [NAME]
+    assert list_models(pretrained=True) == list_models(pretrained=True, space="toy") == ["svge"]
+    assert list_models(pretrained=True, space="nb101") == [] and "svge" not in list_models(pretrained=False)
+    assert model_info("svge")["pretrained"] == [NAME] and model_info("dvae")["pretrained"] == []
+
+
+def test_tag_path_and_run_folder(folder: Path, model: GraphModel, tmp_path: Path) -> None:
+    tagged = save_model(model, folder / f"{NAME}-other.safetensors")
+    write_card(folder, tagged, f"{NAME}-other", tag="other")
+    run = tmp_path / "run"
+    save_model(model, run / "best.safetensors")
+    for pretrained in ("other", tagged, str(tagged), run):
+        loaded = create_model("svge", "toy", pretrained=pretrained)
+        assert all(torch.equal(loaded.state_dict()[name], value) for name, value in model.state_dict().items())
+    with pytest.raises(UnknownName, match="'svge_toy': did you mean 'svge_toy-other'"):
+        create_model("svge", "toy", pretrained=True)
+    with pytest.raises(UnknownName, match="'svge_toy-othr': did you mean 'svge_toy-other'"):
+        create_model("svge", "toy", pretrained="othr")
+    assert state_dicts.resolve(f"{NAME}-other") == tagged and state_dicts.resolve(run) == run
+
+
+@pytest.mark.parametrize("where", ["head", "middle", "last"])
+def test_a_flipped_byte_is_refused(shipped: Path, where: str) -> None:
+    content = bytearray(shipped.read_bytes())
+    content[{"head": 9, "middle": len(content) // 2, "last": -1}[where]] ^= 1
+    shipped.write_bytes(content)
+    with pytest.raises(CorruptFile, match="damaged or not the published file: expected SHA-256") as error:
+        create_model("svge", "toy", pretrained=True)
+    assert one_line(error).endswith("reinstall graphnas")
+    with pytest.raises(CorruptFile, match="damaged") as error:  # by path there is no card, but a checksum
+        create_model("svge", "toy", pretrained=shipped)
+    one_line(error)
+
+
+@pytest.mark.parametrize("kept", [0, 7, 0.5, -1])
+def test_a_truncated_file_is_refused(shipped: Path, kept: float) -> None:
+    content = shipped.read_bytes()
+    shipped.write_bytes(content[: int(kept * len(content)) if isinstance(kept, float) else kept])
+    for pretrained in (True, shipped):
+        with pytest.raises(CorruptFile, match="damaged") as error:
+            create_model("svge", "toy", pretrained=pretrained)
+        one_line(error)
+
+
+class Bomb:
+    """Unpickling it makes a folder."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.target),)
+
+
+@pytest.mark.parametrize("with_torch", [False, True])
+def test_a_pickle_bomb_is_refused_unread(shipped: Path, tmp_path: Path, with_torch: bool) -> None:
+    crater = tmp_path / "crater"
+    if with_torch:
+        torch.save({"weights": Bomb(crater)}, shipped)
+    else:
+        shipped.write_bytes(pickle.dumps(Bomb(crater)))
+    for pretrained in (True, shipped):
+        with pytest.raises(CorruptFile) as error:
+            create_model("svge", "toy", pretrained=pretrained)
+        one_line(error)
+    write_card(shipped.parent, save_model(create_model("svge", "toy", **SIZES), tmp_path / "x.safetensors"),
+               sha256=hashlib.sha256(shipped.read_bytes()).hexdigest())  # fmt: skip
+    with pytest.raises(CorruptFile, match="not a .safetensors file") as error:  # even with the hash of its card
+        create_model("svge", "toy", pretrained=True)
+    one_line(error)
+    assert not crater.exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"space": "nb201"}, "is about space 'nb201', expected 'toy'"),
+        ({"model": "dvae"}, "is about model 'dvae', expected 'svge'"),
+        ({"vocabulary_hash": "0" * 16}, "vocabulary_hash '0000000000000000', expected"),
+        ({"config": {"node_dim": 9}}, "another config than its card says"),
+        ({"format": state_dicts.CARD_FORMAT + 1}, r"has format 2, this graphnas reads up to 1: update graphnas"),
+        ({"sha256": "0" * 64}, "expected SHA-256 000000000000"),
+    ],
+)
+def test_a_card_of_something_else_is_refused(shipped: Path, changes: dict[str, Any], text: str) -> None:
+    write_card(shipped.parent, shipped, **changes)
+    with pytest.raises((CheckpointMismatch, CorruptFile), match=text) as error:
+        create_model("svge", "toy", pretrained=True)
+    one_line(error)
+
+
+def test_weights_of_a_later_format_or_another_space_are_refused(shipped: Path) -> None:
+    header, tensors = read_model_file(shipped)
+    for changes, text in (
+        ({"format": FORMAT_VERSION + 1}, f"has format {FORMAT_VERSION + 1}, this graphnas reads up to"),
+        ({"space": "nb201"}, "holds 'svge' for 'nb201', expected 'svge' for 'toy'"),
+        ({"vocabulary": "0" * 16}, "trained on another vocabulary of 'toy'"),
+    ):
+        write_model_file(shipped, {**header, **changes}, tensors)
+        write_card(shipped.parent, save_model(load(header), shipped.parent.parent / "x.safetensors"),
+                   sha256=hashlib.sha256(shipped.read_bytes()).hexdigest())  # fmt: skip
+        with pytest.raises(CheckpointMismatch, match=text) as error:
+            create_model("svge", "toy", pretrained=True)
+        one_line(error)
+
+
+def load(header: dict[str, Any]) -> GraphModel:
+    return create_model(header["model"], "toy", **header["config"])
+
+
+def test_card_without_weights(shipped: Path) -> None:
+    shipped.unlink()
+    with pytest.raises(MissingData, match=r"svge_toy\.safetensors next to their card .*reinstall"):
+        state_dicts.find(NAME)
+
+
+def test_weights_below_home_are_found_and_checked(shipped: Path, tmp_path: Path) -> None:
+    cached = tmp_path / "home" / "state_dicts" / shipped.name
+    cached.parent.mkdir(parents=True)
+    shipped.replace(cached)
+    assert state_dicts.find(NAME) == cached
+    cached.write_bytes(cached.read_bytes()[:-1])
+    with pytest.raises(CorruptFile, match="delete it"):
+        state_dicts.find(NAME)
+
+
+@pytest.mark.parametrize("field", sorted(state_dicts.CARD_FIELDS))
+def test_card_without_a_field(shipped: Path, field: str) -> None:
+    for value in (..., [1]):
+        write_card(shipped.parent, shipped, **{field: value})
+        with pytest.raises(CorruptFile, match=f"none or a wrong one for {field}"):
+            state_dicts.list_pretrained()
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "\x00"])
@@ -67,13 +231,96 @@ def test_damaged_card(folder: Path, text: str) -> None:
         state_dicts.list_pretrained()
 
 
-def test_shipped_cards_are_complete_and_have_weights() -> None:
-    cards = state_dicts.list_pretrained()
-    assert len({card["name"] for card in cards}) == len(cards)
-    for card in cards:
-        assert state_dicts.find(card["name"]).stat().st_size > 0
+# -- by address -----------------------------------------------------------------------------------------------------
 
 
-def test_readme_names_every_field() -> None:
-    text = (Path(__file__).resolve().parents[1] / "state_dicts" / "README.md").read_text()
+@pytest.fixture
+def host(shipped: Path) -> Iterator[str]:
+    """A loopback host of the package folder."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(shipped.parent)))
+    threading.Thread(target=partial(server.serve_forever, poll_interval=0.01), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_by_address(shipped: Path, host: str, model: GraphModel) -> None:
+    right = hashlib.sha256(shipped.read_bytes()).hexdigest()
+    address = f"{host}/{shipped.name}"
+    with pytest.raises(DownloadFailed, match="not the published file"):
+        create_model("svge", "toy", pretrained=f"{address}#sha256={'0' * 64}")
+    assert create_model("svge", "toy", pretrained=f"{address}#sha256={right}").config == model.config
+    shipped.unlink()  # what was fetched once is not fetched again
+    assert create_model("svge", "toy", pretrained=address).config == model.config
+    with pytest.raises(CheckpointMismatch, match="expected 'dvae' for 'toy'"):
+        create_model("dvae", "toy", pretrained=address)
+    with pytest.raises(DownloadFailed, match="404"):
+        create_model("svge", "toy", pretrained=f"{host}/none.safetensors")
+
+
+def test_bad_addresses() -> None:
+    with pytest.raises(InvalidValues, match="64 hexadecimal digits"):
+        state_dicts.fetch_weights("https://example.org/a.safetensors#main")
+    with pytest.raises(InvalidValues, match=r"expected the address of a \.safetensors file"):
+        state_dicts.fetch_weights("https://example.org/a.pt")
+    with pytest.raises(GraphnasError):
+        create_model("svge", "toy", pretrained="ftp://example.org/a.safetensors")
+
+
+def test_weights_of_a_card_are_fetched_where_the_package_has_none(shipped: Path, host: str, tmp_path: Path) -> None:
+    elsewhere = shipped.with_name("elsewhere.safetensors")
+    write_card(shipped.parent, shipped, url=f"{host}/{elsewhere.name}")
+    shipped.replace(elsewhere)
+    create_model("svge", "toy", pretrained=True)
+    assert (tmp_path / "home" / "state_dicts" / shipped.name).read_bytes() == elsewhere.read_bytes()
+    elsewhere.unlink()
+    create_model("svge", "toy", pretrained=True)  # offline, from below $GRAPHNAS_HOME
+
+
+# -- what ships -----------------------------------------------------------------------------------------------------
+
+NAMES = [card["name"] for card in state_dicts.list_pretrained()]
+
+
+def test_something_ships() -> None:
+    assert {"svge_nb201"} <= set(NAMES)
+    assert sum(card["size"] for card in state_dicts.list_pretrained()) <= 80e6
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shipped_weights_load_and_give_codes(name: str) -> None:
+    card = state_dicts.read_card(name)
+    begin = time.process_time()
+    model = create_model(card["model"], card["space"], pretrained=card["tag"] or True)
+    assert time.process_time() - begin < 1
+    assert sum(parameter.numel() for parameter in model.parameters()) == card["parameters"]
+    archs = model.space.sample(20, torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        codes = model.encode(archs)[0] if card["kind"] == "vae" else model.embed(archs)  # type: ignore[operator]
+        assert codes.isfinite().all() and len(codes.unique(dim=0)) > 10
+        if card["kind"] == "vae":  # trained weights give them back, others do not
+            decoded = model.decode(codes, sample=False)  # type: ignore[operator]
+            assert decoded.equal(archs).float().mean() >= 0.9
+    assert load_model(state_dicts.find(name)).config.to_dict() == card["config"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shipped_cards_say_how_it_was_made(name: str) -> None:
+    card = state_dicts.read_card(name)
+    assert name == f"{card['model']}_{card['space']}" + (f"-{card['tag']}" if card["tag"] else "")
+    assert card["versions"]["torch"] and card["about"] and card["command"].startswith("graphnas ") and card["metrics"]
+    assert all({"value", "ci95", "measured_on"} == set(metric) for metric in card["metrics"].values())
+    assert "/tmp" not in json.dumps(card) and "/work" not in json.dumps(card)
+    labels = card["run"].get("data", {}).get("labels")
+    assert labels in (None, "digits201"), "no weights trained on the labels of others are shipped"
+
+
+def test_readme_is_generated_from_the_cards() -> None:
+    text = (Path(state_dicts.__file__).parent / "README.md").read_text()
     assert all(f"| `{field}` |" in text for field in state_dicts.CARD_FIELDS)
+    assert all(f"[{name}]({name}.md)" in text for name in NAMES)

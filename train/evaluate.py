@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
+from graphnas.errors import InvalidValues
 from graphnas.metrics import kendall_tau, mean_confidence_interval, novelty, pearson, rmse, uniqueness
-from graphnas.models import GraphVAE
+from graphnas.models import GraphModel, GraphVAE, Predictor
 from graphnas.spaces import Architectures
 from graphnas.train.config import SEEDS, check_range
 from graphnas.train.data import random_rows, seeded
@@ -45,6 +46,22 @@ def encode_all(model: GraphVAE, archs: Architectures, batch_size: int = 1024) ->
         parts = [model.encode(archs[i : i + batch_size])[0].cpu() for i in range(0, len(archs), batch_size)]
     model.train(was_training)
     return torch.cat(parts) if parts else torch.zeros(0, model.latent_dim)
+
+
+@torch.no_grad()
+def codes_of(model: GraphModel, archs: Architectures, batch_size: int = 1024) -> Tensor:
+    """Codes of many architectures by a VAE or a predictor with one, float [B, D] on the CPU, in eval mode.
+
+    Raises:
+        InvalidValues: a model without codes.
+    """
+    if isinstance(model, GraphVAE):
+        return encode_all(model, archs, batch_size)
+    if not isinstance(model, Predictor):
+        raise InvalidValues(f"{model.registered_name!r} has no codes: expected a VAE or a predictor")
+    model.eval()
+    parts = [model.embed(archs[i : i + batch_size]).cpu() for i in range(0, len(archs), batch_size)]
+    return torch.cat(parts) if parts else torch.zeros(0, model.embed_dim)
 
 
 @torch.no_grad()

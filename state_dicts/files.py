@@ -1,0 +1,102 @@
+"""Weight files of cards and addresses: found in the package, below $GRAPHNAS_HOME or fetched, and checked by hash."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from importlib.resources import as_file
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urldefrag, urlsplit
+
+from graphnas.download import fetch
+from graphnas.errors import CorruptFile, InvalidValues, MissingData
+from graphnas.paths import home
+from graphnas.sources import Source
+from graphnas.state_dicts import cards
+
+SUFFIX = ".safetensors"
+
+
+def find(name: str) -> Path:
+    """Path of the weights called `name`, whose bytes have the hash of their card.
+
+    They lie beside the card, or in `state_dicts` below $GRAPHNAS_HOME, or are fetched there from the card's `url`.
+
+    Raises:
+        UnknownName: no card of that name; the text lists those there are.
+        MissingData: there is a card but its weights are neither on disk nor to be fetched.
+        CorruptFile: weights with another hash than their card says.
+        DownloadFailed: the text says what to do by hand.
+    """
+    card = cards.read_card(name)
+    weights, cached = cards.folder() / f"{name}{SUFFIX}", home() / "state_dicts" / f"{name}{SUFFIX}"
+    if weights.is_file():
+        with as_file(weights) as path:  # wheels are unpacked on installation, so the path outlives the block
+            return check_hash(path, card["sha256"], "reinstall graphnas")
+    if cached.is_file():
+        return check_hash(cached, card["sha256"], "delete it")
+    if card["url"] is None:
+        raise MissingData(
+            f"expected the weights {name}{SUFFIX} next to their card (got none in {cards.folder()}): reinstall graphnas"
+        )
+    return fetch(source_of(name, card), cached.parent)
+
+
+def source_of(name: str, card: dict[str, Any]) -> Source:
+    """Where the weights of a card are fetched from."""
+    return Source(
+        name="state_dicts", file=f"{name}{SUFFIX}", about=card["about"], licence=card["licence"], size=card["size"],
+        page=card["url"], url=card["url"], sha256=card["sha256"], exact=True,
+    )  # fmt: skip
+
+
+def fetch_weights(address: str) -> Path:
+    """Weights at an http(s) address, kept below $GRAPHNAS_HOME: one that was fetched before is not fetched again.
+
+    Args:
+        address: `https://host/path/NAME.safetensors`, with `#sha256=HEX` at its end where the hash is known.
+
+    Raises:
+        InvalidValues: no .safetensors file, or a fragment that is no SHA-256.
+        DownloadFailed: refused, cut, or another hash.
+    """
+    url, fragment = urldefrag(address)
+    file = unquote(urlsplit(url).path).rpartition("/")[2]
+    wanted = re.fullmatch(r"sha256=([0-9a-f]{64})", fragment.lower())
+    if fragment and wanted is None:
+        raise InvalidValues(f"expected #sha256= and 64 hexadecimal digits at the end of {url} (got #{fragment})")
+    if not file.endswith(SUFFIX):
+        raise InvalidValues(f"expected the address of a {SUFFIX} file (got {address})")
+    source = Source(
+        name="state_dicts", file=file, about="weights", licence="as its author says", size=0, page=url, url=url,
+        sha256=wanted and wanted[1],
+    )  # fmt: skip
+    return fetch(source, home() / "state_dicts" / hashlib.sha256(url.encode()).hexdigest()[:16])
+
+
+def resolve(text: str | Path) -> Path:
+    """A file or folder that is there, or the weights of a name in the list, or of an address.
+
+    Raises:
+        UnknownName: none of them.
+        CorruptFile, MissingData, DownloadFailed: see :func:`find`.
+    """
+    if str(text).startswith(("https://", "http://")):
+        return fetch_weights(str(text))
+    return Path(text) if Path(text).exists() else find(str(text))
+
+
+def check_hash(path: Path, wanted: str, advice: str) -> Path:
+    """The same path, whose SHA-256 is the wanted one.
+
+    Raises:
+        CorruptFile: it is another.
+    """
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != wanted:
+        raise CorruptFile(
+            f"{path} is damaged or not the published file: expected SHA-256 {wanted[:12]}… (got {found[:12]}…): "
+            f"{advice}"
+        )
+    return path
