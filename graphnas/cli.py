@@ -30,6 +30,10 @@ COMMANDS = {
     "models card": ("graphnas.commands.pretrained_cli", "the card of shipped weights: what they learned and how well"),
     "models embed": ("graphnas.commands.pretrained_cli", "codes of the architectures of a file or of a whole space"),
     "models build": ("graphnas.commands.zoo_cli", "make the shipped weights again: train, measure, write cards"),
+    "models import": (
+        "graphnas.commands.import_cli",
+        "a checkpoint released by the authors of a model, as one of ours",
+    ),
     "train vae": ("graphnas.commands.train_cli", "train a graph VAE on a search space"),
     "train predictor": ("graphnas.commands.predictor_cli", "fit a performance predictor on labelled architectures"),
     "predict": ("graphnas.commands.predict_cli", "rank architectures of a file or a whole space by a predictor"),

@@ -26,6 +26,7 @@ from graphnas.models.mlp import MLP, MLPConfig  # isort: skip
 from graphnas.models.encoder_head import EncoderConfig, EncoderHead  # isort: skip
 from graphnas.models.raw import FeatureConfig, FeaturePredictor, GaussianProcess, GPConfig, Ridge  # isort: skip
 from graphnas.models.boosting import Blend, BlendConfig, Boosting, BoostingConfig  # isort: skip
+from graphnas.models.released import import_released  # isort: skip
 
 __all__ = [
     "DAGNN",
@@ -78,6 +79,7 @@ __all__ = [
     "Transformer",
     "TransformerConfig",
     "create_model",
+    "import_released",
     "list_models",
     "load_model",
     "model_info",

@@ -39,7 +39,7 @@ class DVAEConfig(AsyncConfig):
     """Messages know the index of their sender; without, codes of isomorphic graphs agree."""
     bayesian_network: bool = False
     """Aggregate the predecessors' types instead of their states, read out sums of states and show the edge head the
-    start state: a variable depends on its parents, not on theirs."""
+    first vertex's state: a variable depends on its parents, not on theirs."""
     faithful: bool = False
     """The released code's behaviour where it differs, see :class:`DVAE`."""
 
@@ -107,7 +107,11 @@ class DVAE(AsyncVAE):
     By default the output's in-edges are decisions like all others, so that graphs whose output hears more than the
     loose ends can be decoded, and vertices beyond a graph's size add nothing to its loss. With `faithful=True`
         * unmasked decoding ties exactly the vertices without a successor to the output;
-        * the unused map of the released model (2H -> H) is there, which makes 6,937,969 parameters on ENAS.
+        * a model that encodes in both directions has the unused map of the released one (2H -> H), which makes
+          6,937,969 parameters on ENAS;
+        * the edge head of Bayesian networks sees tanh(W z) itself instead of the first vertex's state.
+    Not reproduced: the released loss also counts vertices beyond a graph's size, as vertices of the input's type; the
+    spaces that checkpoints were released for have none.
 
     Paper: https://arxiv.org/abs/1904.11088
 
@@ -133,7 +137,9 @@ class DVAE(AsyncVAE):
         self.heads = LatentHeads(hidden_dim, config.latent_dim)
         shape = self.decoder_shape()
         if network:
-            shape = shape._replace(edge_dim=hidden_dim, readout="sum", sees_start=True)
+            sees: Literal["state", "code"] = "code" if config.faithful else "state"
+            shape = shape._replace(edge_dim=hidden_dim, readout="sum", sees_start=sees)
         self.decoder = AsyncDecoder(shape)
         self.loose_ends = config.faithful
-        self.unify = nn.Linear(2 * hidden_dim, hidden_dim) if config.faithful else None
+        unused = config.faithful and config.bidirectional
+        self.unify = nn.Linear(2 * hidden_dim, hidden_dim) if unused else None

@@ -22,9 +22,9 @@ Readout = Literal["last", "sum"]
 
 
 class DecoderShape(NamedTuple):
-    """Sizes of the decoder: T, Z, H, L, width F of the edge head, what the next type is read from, whether the edge
-    head sees the start state too, how many vertex indices the heads know (0: none), and the factor on the initial
-    weights of types."""
+    """Sizes of the decoder: T, Z, H, L, width F of the edge head, what the next type is read from, what the edge head
+    sees of the start (nothing, the first vertex's state, or the hidden state the code gives it), how many vertex
+    indices the heads know (0: none), and the factor on the initial weights of types."""
 
     num_types: int
     latent_dim: int
@@ -32,7 +32,7 @@ class DecoderShape(NamedTuple):
     layers: int
     edge_dim: int
     readout: Readout = "last"
-    sees_start: bool = False
+    sees_start: Literal["", "state", "code"] = ""
     num_ids: int = 0
     input_scale: float = 1.0
 
@@ -64,7 +64,7 @@ class AsyncDecoder(nn.Module):
         self.cells = make_cells(shape.num_types, shape.hidden_dim, shape.layers, shape.input_scale)
         self.type_hidden = nn.Linear(width, 2 * shape.hidden_dim)
         self.type_out = nn.Linear(2 * shape.hidden_dim, shape.num_types)
-        self.edge_hidden = nn.Linear((2 + shape.sees_start) * width, shape.edge_dim)
+        self.edge_hidden = nn.Linear((3 if shape.sees_start else 2) * width, shape.edge_dim)
         self.edge_out = nn.Linear(shape.edge_dim, 1)
         self.type_ids = nn.Embedding(shape.num_ids, 2 * shape.hidden_dim) if shape.num_ids else None
         self.edge_ids = nn.Embedding(shape.num_ids, 2 * shape.edge_dim) if shape.num_ids else None
@@ -72,6 +72,10 @@ class AsyncDecoder(nn.Module):
     def start_states(self, stack: FoldedStack, one_hot: Tensor, z: Tensor) -> list[Tensor]:
         """States of the first vertex, L x [R, H]: the code enters as the hidden state of every layer."""
         return stack.state(one_hot, [torch.tanh(self.start(z))] * self.shape.layers)
+
+    def seen_start(self, top: Tensor, z: Tensor) -> Tensor:
+        """What the edge head sees of the start, [R, LH], from the first vertex's state [R, LH] and codes [R, Z]."""
+        return torch.tanh(self.start(z)).repeat(1, self.shape.layers) if self.shape.sees_start == "code" else top
 
     def type_logits(self, graph: Tensor, vertex: Tensor | int) -> Tensor:
         """Logits over types [R, T] of a vertex (or of int64 [R] ones) from the graph state before it, [R, LH]."""
@@ -91,7 +95,7 @@ class AsyncDecoder(nn.Module):
         return 0.0 if self.edge_ids is None else self.edge_ids.weight[self._id(vertex)].chunk(2)[part]
 
     def source_half(self, state: Tensor, start: Tensor, vertex: int) -> Tensor:
-        """A source's share of the edge head's first layer, [R, F]; that of the start state is added to it."""
+        """A source's share of the edge head's first layer, [R, F]; that of the start, if seen, is added to it."""
         width = state.shape[1]
         weight = self.edge_hidden.weight
         half = linear(state, weight[:, :width], self.edge_hidden.bias) + self._edge_id(vertex, 0)
@@ -123,7 +127,8 @@ class AsyncDecoder(nn.Module):
         lonely = torch.cat(stack.lonely(self.shape.num_types), 1)
         active = (sizes[:, None] > torch.arange(count, device=z.device)).sum(0).tolist()
         states = self.start_states(stack, one_hot[:, 0], z)
-        start = top = torch.cat(states, 1)
+        top = torch.cat(states, 1)
+        start = self.seen_start(top, z)
         graph, heard, sources = top, [stack.send(states, one_hot[:, 0], 0)], [self.source_half(top, start, 0)]
         graphs, edges = [], z.new_zeros(len(z))
         for vertex in range(1, count):

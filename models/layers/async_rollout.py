@@ -31,7 +31,7 @@ class Memory:
     """What the finished vertices of G distinct prefixes left behind.
 
     Attributes:
-        start: [G, LH], states of the first vertex.
+        start: [G, LH], what the edge head sees of the start.
         graph: [G, LH], what the next type is read from.
         heard: for every layer the messages of all vertices.
         sources: for every vertex its half of the edge head, [G, F].
@@ -39,9 +39,10 @@ class Memory:
 
     def __init__(self, decoder: AsyncDecoder, folded: FoldedStack, one_hot: Tensor, z: Tensor) -> None:
         states = decoder.start_states(folded, one_hot, z)
-        self.start = self.graph = torch.cat(states, 1)
+        self.graph = torch.cat(states, 1)
+        self.start = decoder.seen_start(self.graph, z)
         self.heard = [stack([message]) for message in folded.send(states, one_hot, 0)]
-        self.sources = [decoder.source_half(self.start, self.start, 0)]
+        self.sources = [decoder.source_half(self.graph, self.start, 0)]
 
     def keep(self, rows: Tensor) -> None:
         """Only those prefixes, repeated where they branch."""
