@@ -78,13 +78,13 @@ def describe_generated(
     """
     valid = space.is_valid(graphs)
     larger = valid & (graphs.num_nodes > trained_nodes)
-    kept = graphs[larger]
+    kept, members = graphs[larger], known[space.is_valid(known)]
     return {
         "valid": float(valid.double().mean()),
         "larger": float(larger.sum() / valid.sum()) if bool(valid.any()) else NAN,
         "valid_larger": float(larger.double().mean()),
         "unique": uniqueness(space.canonical_keys(kept)),
-        "novel": novelty(space.canonical_keys(graphs[valid]), space.canonical_keys(known.widen(space.max_nodes))),
+        "novel": novelty(space.canonical_keys(graphs[valid]), space.canonical_keys(members)),
         "distinct": float(len(set(space.canonical_keys(kept)))),
     }
 

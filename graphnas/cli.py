@@ -44,6 +44,10 @@ COMMANDS = {
         "reconstruction, validity, uniqueness, novelty of a trained VAE",
     ),
     "evaluate predictor": ("graphnas.commands.predictor_cli", "judge a fitted predictor on labels it has not seen"),
+    "evaluate extrapolation": (
+        "graphnas.commands.extrapolation_cli",
+        "rank, generate and train architectures larger than those a model learned from",
+    ),
     "leaderboard predictor": (
         "graphnas.commands.predictor_board_cli",
         "fit, measure and compare predictors over spaces, numbers of labels and seeds",

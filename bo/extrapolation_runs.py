@@ -1,0 +1,159 @@
+"""The parts of the extrapolation study as lists of jobs, title and what measures it, from the command's options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from graphnas.bo.generation_study import GenerationSizes, run_generation
+from graphnas.bo.grown_training import TrainingSizes
+from graphnas.bo.layer_study import LayerSizes, run_layers
+from graphnas.bo.pool_study import PoolSizes, score_pools, train_best
+from graphnas.bo.ranking_study import RankingStudy, ranking_rows, run_row
+from graphnas.bo.size_ranking import RankingSizes, learned_predictors, part_by_size
+from graphnas.bo.small_vaes import WITH_PLACES
+from graphnas.bo.transfer import TransferSizes, run_transfer, transferred
+from graphnas.errors import InvalidValues, UnknownName
+from graphnas.models import list_models
+from graphnas.spaces import get_space
+from graphnas.tables import load_table
+from graphnas.train.predictor_evaluation import Labels, Task, read_labels
+from graphnas.train.result_files import write_result
+from graphnas.train.vae import load_vae
+
+Options = Any
+Jobs = list[tuple[str, Callable[[], object]]]
+
+QUICK_TRAINING = TrainingSizes(epochs=1, channels=16, seeds=1)
+QUICK_GENERATION = GenerationSizes(points=50, starts=10, near=100)
+QUICK_POOLS = PoolSizes(labels=200, random_graphs=50, compared=2, training=QUICK_TRAINING)
+QUICK_LAYERS = LayerSizes(200, 50, 10, 2, TrainingSizes(epochs=1, channels=4, seeds=1))
+QUICK_TRANSFER = TransferSizes(200, (20,), 2000)
+TRANSFERRED = ("gbdt", "blend", "gates")
+
+
+def labels_of(source: str, metric: str | None, space: str) -> Labels:
+    """The labelled architectures of a table or file.
+
+    Raises:
+        InvalidValues: columns that do not say which of them is an accuracy.
+    """
+    table = load_table(source, space=get_space(space))
+    if metric is None and len(table.measured) > 1 and "accuracy" not in table.default_metric:
+        raise InvalidValues(f"name the column of {source} to learn: it has {', '.join(table.measured)}")
+    return read_labels(Task(space, source, metric))
+
+
+def study_of(options: Options, folder: Path) -> RankingStudy:
+    """The study that the options describe."""
+    sizes = RankingSizes(options.num_labels, options.predictor_steps)
+    return RankingStudy(folder, f"{options.space}_{options.most_nodes}", options.vae_steps, sizes)
+
+
+def chosen(patterns: Sequence[str], kind: str) -> list[str]:
+    """Models by pattern, in the order asked for; `NAME+places` keeps vertex indices.
+
+    Raises:
+        UnknownName: a pattern that fits nothing.
+    """
+    known = list_models(kind="vae") if kind == "vae" else learned_predictors()
+    found: list[str] = []
+    for pattern in patterns:
+        base = pattern.removesuffix(WITH_PLACES)
+        names = [name for name in list_models(base) if name in known]
+        if not names:
+            raise UnknownName(kind, pattern, known)
+        found += [name + pattern[len(base) :] for name in names]
+    return list(dict.fromkeys(found))
+
+
+def ranking_jobs(options: Options, folder: Path) -> Jobs:
+    """Every row of the ranking by size from every seed, seeds outermost."""
+    study = study_of(options, folder)
+    parts = part_by_size(labels_of(options.labels, options.metric, options.space), options.most_nodes)
+    rows = ranking_rows(chosen(options.encoders, "vae"), chosen(options.predictors, "predictor"))
+    seeds = range(options.seeds)
+    return [(f"{row.title}, seed {seed}", partial(run_row, row, seed, parts, study)) for seed in seeds for row in rows]
+
+
+def generation_jobs(options: Options, folder: Path) -> Jobs:
+    """Every VAE of the ranking in the space of the labels and in one of a vertex more, and ENAS VAEs with 12 layers."""
+    study, sizes = study_of(options, folder), QUICK_GENERATION if options.quick else GenerationSizes()
+    labels = labels_of(options.labels, options.metric, options.space)
+    parts = part_by_size(labels, options.most_nodes)
+    table = load_table(options.labels, space=labels.space)
+    labelled = (parts, table, options.metric or table.default_metric)
+    known = get_space(study.small).enumerate()
+    larger = {labels.space: labelled, labels.space.resized(labels.space.max_nodes + 1): None}
+
+    def measure(name: str, seed: int) -> None:
+        for space, quality in larger.items():
+            model = study.vae(name, labels.space, seed)
+            run_generation(name, seed, model, space, known, sizes, folder, quality)
+
+    def grow(run: Path) -> None:
+        model = load_vae(run).eval()
+        samples = model.space.sample(sizes.points)
+        run_generation(model.registered_name, 0, model, get_space("enas12"), samples, sizes, folder)
+
+    names = chosen(options.encoders, "vae")
+    jobs: Jobs = [
+        (f"{name}, seed {seed}", partial(measure, name, seed)) for seed in range(options.seeds) for name in names
+    ]
+    return jobs + [(str(run), partial(grow, Path(run))) for run in options.layer_runs]
+
+
+def pool_jobs(options: Options, folder: Path) -> Jobs:
+    """Scores of the pools, then the trainings."""
+    study, sizes = study_of(options, folder), QUICK_POOLS if options.quick else PoolSizes()
+    labels = labels_of(options.labels, options.metric, options.space)
+
+    def train() -> None:
+        scored = score_pools(labels, options.scorers, sizes, study)
+        lines = train_best(labels, scored, sizes, folder)
+        write_result(folder / "results" / "trained_pools.json", {"made": {}, "values": {"table": lines}})
+
+    score = [(f"scores of {name}", partial(score_pools, labels, [name], sizes, study)) for name in options.scorers]
+    return [*score, ("trainings on digits", train)]
+
+
+def layer_jobs(options: Options, folder: Path) -> Jobs:
+    """Scores of networks of more layers, and trainings."""
+    sizes = QUICK_LAYERS if options.quick else LayerSizes()
+
+    def measure() -> None:
+        labels = labels_of(options.layer_labels, None, "enas6")
+        vaes = {}
+        for run in options.layer_runs:
+            model = load_vae(Path(run)).eval()
+            vaes[model.registered_name] = model
+        values = run_layers(labels, vaes, get_space("enas12"), sizes, folder)
+        write_result(folder / "results" / "trained_layers.json", {"made": {}, "values": values})
+
+    return [("scores and trainings of 12-layer networks", measure)]
+
+
+def transfer_jobs(options: Options, folder: Path) -> Jobs:
+    """Predictors from one space to the other, from every seed."""
+    sizes = QUICK_TRANSFER if options.quick else TransferSizes()
+    target = labels_of(options.labels, options.metric, options.space)
+    source = labels_of(options.source_labels, options.source_metric, "nb201")
+    size = source.space.max_nodes
+    data = transferred(source, target, target.space.resized(size, size * (size - 1) // 2))
+    names = TRANSFERRED[:1] if options.quick else TRANSFERRED
+    return [
+        (f"{name}, seed {seed}", partial(run_transfer, name, data, seed, sizes, folder, name in learned_predictors()))
+        for seed in range(options.seeds)
+        for name in names
+    ]
+
+
+RUNS: dict[str, Callable[[Options, Path], Jobs]] = {
+    "ranking": ranking_jobs,
+    "generate": generation_jobs,
+    "pools": pool_jobs,
+    "layers": layer_jobs,
+    "transfer": transfer_jobs,
+}
