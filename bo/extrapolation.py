@@ -64,7 +64,8 @@ def generate_beyond(
     target = larger_space.at_least(fewest) if mask else larger_space
     grown = enlarge(model, target, new_places)
     if codes.ndim != 2 or codes.shape[1] != grown.latent_dim:
-        raise InvalidValues(f"expected codes [B, {grown.latent_dim}] (got {list(codes.shape)})")
+        per_vertex = "" if grown.latent_dim == model.latent_dim else ", a part for every vertex of the larger space"
+        raise InvalidValues(f"expected codes [B, {grown.latent_dim}]{per_vertex} (got {list(codes.shape)})")
     return decode_all(grown, codes, sample, generator, mask, draws)
 
 

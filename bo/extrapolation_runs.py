@@ -19,6 +19,7 @@ from graphnas.errors import InvalidValues, UnknownName
 from graphnas.models import list_models
 from graphnas.spaces import get_space
 from graphnas.tables import load_table
+from graphnas.train.data import seeded
 from graphnas.train.predictor_evaluation import Labels, Task, read_labels
 from graphnas.train.result_files import write_result
 from graphnas.train.vae import load_vae
@@ -95,7 +96,7 @@ def generation_jobs(options: Options, folder: Path) -> Jobs:
 
     def grow(run: Path) -> None:
         model = load_vae(run).eval()
-        samples = model.space.sample(sizes.points)
+        samples = model.space.sample(sizes.points, seeded(0))
         run_generation(model.registered_name, 0, model, get_space("enas12"), samples, sizes, folder)
 
     names = chosen(options.encoders, "vae")

@@ -41,7 +41,7 @@ class GenerationSizes:
     """Labelled small architectures, best or random, around whose codes is decoded."""
     near: int = 4000
     """Graphs decoded around either, of which those with a label are counted."""
-    spread: float = 0.1
+    spread: float = 0.5
     """Noise on those codes, in spreads of theirs."""
 
 

@@ -39,7 +39,7 @@ class LayerSizes:
     """Random larger networks, and as many decoded around the codes of the best small ones by every VAE."""
     starts: int = 50
     """Best small networks around whose codes is decoded."""
-    compared: int = 8
+    compared: int = 6
     """Random networks trained beside the best scored."""
     training: TrainingSizes = field(default_factory=lambda: TrainingSizes(epochs=12, channels=8, seeds=2))
 

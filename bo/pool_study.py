@@ -35,7 +35,7 @@ class PoolSizes:
     """Labels of up to seven vertices that scores are learned from."""
     random_graphs: int = 1000
     """Random graphs in the published pool, and sampled cells in the one under the limit on edges."""
-    compared: int = 10
+    compared: int = 6
     """Random eight-vertex cells, and best seven-vertex ones, that are trained beside the best scored."""
     training: TrainingSizes = field(default_factory=TrainingSizes)
 

@@ -39,7 +39,7 @@ def make_extrapolation_parser() -> CommandParser:
     parser.add_argument("--most_nodes", type=int, default=6, help="vertices of the largest cells that are learned from")
     parser.add_argument("--encoders", nargs="*", default=list(ENCODERS), help="VAEs, or patterns of their names")
     parser.add_argument("--predictors", nargs="*", default=["gates", "gcn", "gin"], help="predictors, or patterns")
-    parser.add_argument("--scorers", nargs="+", default=["blend", "gbdt", "arch2vec"], help="of the pools")
+    parser.add_argument("--scorers", nargs="+", default=["blend", "gbdt", "svge"], help="of the pools")
     parser.add_argument("--layer_labels", type=str, help="file of labelled 6-layer ENAS networks")
     parser.add_argument("--layer_runs", nargs="*", default=[], help="run folders of VAEs trained on enas6")
     parser.add_argument("--source_labels", type=str, help="table or file of labelled NAS-Bench-201 cells")
