@@ -155,6 +155,7 @@ def write_release(
 ) -> dict[str, Any]:
     """Copy the weights to their place and write the card beside them; the card, which comes last, says all is there."""
     content, model = weights.read_bytes(), made.model
+    (out / "plots" / f"{entry.name}.png").unlink(missing_ok=True)  # of other weights
     write_bytes(out / f"{entry.name}.safetensors", content)
     card = {
         "format": CARD_FORMAT,

@@ -76,15 +76,17 @@ def fetch_weights(address: str) -> Path:
 
 
 def resolve(text: str | Path) -> Path:
-    """A file or folder that is there, or the weights of a name in the list, or of an address.
+    """The path of a file or folder, or the weights of a name in the list, or of an address.
 
     Raises:
-        UnknownName: none of them.
+        UnknownName: no file of that name in this folder, nor such weights.
         CorruptFile, MissingData, DownloadFailed: see :func:`find`.
     """
     if str(text).startswith(("https://", "http://")):
         return fetch_weights(str(text))
-    return Path(text) if Path(text).exists() else find(str(text))
+    path = Path(text)
+    is_path = path.exists() or len(path.parts) > 1 or path.suffix == SUFFIX
+    return path if is_path else find(str(text))
 
 
 def check_hash(path: Path, wanted: str, advice: str) -> Path:

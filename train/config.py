@@ -116,7 +116,7 @@ class VAEConfig:
     fit: FitConfig = field(default_factory=FitConfig)
     """Loop."""
     start_from: str | None = None
-    """Run folder or model file whose weights the run starts from instead of random ones."""
+    """Run folder, model file or shipped weights (by name) that the run starts from instead of random ones."""
 
     @classmethod
     def from_plain(cls, content: dict[str, Any]) -> VAEConfig:

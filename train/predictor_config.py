@@ -56,7 +56,8 @@ class PredictorSettings:
     pretrain_steps: int = 0
     """Steps on hidden operations of unlabelled architectures before the labels, see `graphnas.train.pretrain`."""
     start_from: str | None = None
-    """Run folder or model file whose weights the networks start from: a predictor's, or a VAE's for `encoder`."""
+    """Run folder, model file or shipped weights (by name) that the networks start from: a predictor's, or a VAE's for
+    `encoder`."""
 
     def __post_init__(self) -> None:
         check_range(self, 1, "epochs", "batch_size", "members")

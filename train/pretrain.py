@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
@@ -12,6 +10,7 @@ from graphnas.errors import CheckpointMismatch, InvalidValues
 from graphnas.models import EncoderHead, GraphVAE, Predictor, load_model
 from graphnas.models.base import load_weights
 from graphnas.spaces import OUTPUT, Architectures, SearchSpace
+from graphnas.state_dicts import resolve
 from graphnas.train.config import FitConfig
 from graphnas.train.data import random_rows, seeded
 from graphnas.train.loop import Labelled, fit
@@ -103,13 +102,14 @@ def start_from(model: Predictor, path: str) -> None:
 
     Args:
         model: changed in place.
-        path: run folder or model file.
+        path: run folder, model file, or name of shipped weights.
 
     Raises:
-        MissingData, CorruptFile: no such file, or a damaged one.
+        UnknownName: no such file, nor such weights.
+        CorruptFile: a damaged file.
         CheckpointMismatch: another model, space or shape.
     """
-    found = load_model(Path(path))
+    found = load_model(resolve(path))
     if found.space.name != model.space.name:
         raise CheckpointMismatch(f"{path} was trained on {found.space.name!r}, expected {model.space.name!r}")
     if isinstance(model, EncoderHead) and isinstance(found, GraphVAE):
@@ -122,7 +122,7 @@ def start_from(model: Predictor, path: str) -> None:
 
 def vae_of(path: str, wanted: str | None = None) -> dict[str, object]:
     """The fields `vae` and `vae_args` of an encoder for the VAE in a file; empty for anything but the `wanted` one."""
-    found = load_model(Path(path))
+    found = load_model(resolve(path))
     if not isinstance(found, GraphVAE) or wanted not in (None, found.registered_name):
         return {}
     return {"vae": found.registered_name, "vae_args": found.config.to_dict()}

@@ -14,6 +14,7 @@ from graphnas.models import GraphVAE, create_model, load_model
 from graphnas.models.base import load_weights
 from graphnas.run_folder import RunFolder, is_main_process
 from graphnas.spaces import get_space
+from graphnas.state_dicts import resolve
 from graphnas.tables import default_table
 from graphnas.train.config import VAEConfig
 from graphnas.train.data import Prepared, prepare, random_rows
@@ -70,7 +71,7 @@ def build(config: VAEConfig, data: Prepared) -> GraphVAE:
         raise GraphnasError("an accuracy head learns from labels: pass --data.labels")
     if config.start_from is not None:
         load_weights(
-            model, load_model(Path(config.start_from), (config.model, data.space)).state_dict(), config.start_from
+            model, load_model(resolve(config.start_from), (config.model, data.space)).state_dict(), config.start_from
         )
     return model
 

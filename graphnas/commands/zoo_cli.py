@@ -11,7 +11,9 @@ from typing import Any
 import yaml
 
 from graphnas.bo.zoo_build import Entry, is_released, release_vae
-from graphnas.commands.board_options import run_jobs
+from graphnas.bo.zoo_plots import draw_missing
+from graphnas.bo.zoo_pretrain import PretrainConfig, release_predictor
+from graphnas.commands.board_options import Job, run_jobs
 from graphnas.commands.parsing import UsageError, make_parser, parse, print_table
 from graphnas.commands.train_cli import read_options, to_config
 from graphnas.commands.zoo_text import pretrained_rows, write_cards
@@ -19,7 +21,10 @@ from graphnas.errors import CorruptFile, GraphnasError
 from graphnas.models import model_info
 from graphnas.run_folder import plain
 from graphnas.spaces import get_space
-from graphnas.train.config import VAEConfig
+from graphnas.tables import load_table
+from graphnas.train.config import DataConfig, VAEConfig
+from graphnas.train.data import DEFAULT_SAMPLE
+from graphnas.train.predictor_config import read_settings
 
 DESCRIPTION = """Make the shipped weights again from their list: train by recipe, measure on the test part, store in
 half precision where no metric changes by it, write weights, cards and the table of --out. What is finished is not done
@@ -27,7 +32,8 @@ again, nor a run folder RUNS/NAME_SEED trained again, so the command can be inte
 
 Example: graphnas models build "svge_*" --out state_dicts"""
 
-KEYS = {"model", "space", "recipe", "seed", "tag", "options", "about"}
+Training = VAEConfig | PretrainConfig
+KEYS = {"properties", "model", "space", "recipe", "seed", "tag", "options", "bar"}
 
 
 def run(command: str, arguments: Sequence[str]) -> None:
@@ -45,17 +51,24 @@ def run(command: str, arguments: Sequence[str]) -> None:
     chosen = {name: entry for name, entry in entries.items() if any(fnmatchcase(name, one) for one in options.names)}
     if not chosen:
         raise UsageError(f"no weights in {options.list} are called {' or '.join(options.names)}")
-    failures = run_jobs([
-        (name, release_vae, (entry, config, Path(options.runs) / f"{name}_{entry.seed}", out, board))
-        for name, (entry, config) in chosen.items() if not is_released(entry, out)
-    ], options.jobs)  # fmt: skip
+    jobs: list[Job] = []
+    for name, (entry, config) in chosen.items():
+        folder = Path(options.runs) / f"{name}_{entry.seed}"
+        if is_released(entry, out):
+            continue
+        if isinstance(config, VAEConfig):
+            jobs.append((name, release_vae, (entry, config, folder, out, board)))
+        else:
+            jobs.append((name, release_predictor, (entry, config, folder, out)))
+    failures = run_jobs(jobs, options.jobs)
     cards = write_cards(out)
+    draw_missing(cards, out)
     print_table(pretrained_rows(cards))
     if failures:
         raise GraphnasError(f"{len(failures)} of {len(chosen)} weights failed, the first: {failures[0]}")
 
 
-def read_list(path: Path) -> dict[str, tuple[Entry, VAEConfig]]:
+def read_list(path: Path) -> dict[str, tuple[Entry, Training]]:
     """Entries and trainings by name.
 
     Raises:
@@ -64,7 +77,7 @@ def read_list(path: Path) -> dict[str, tuple[Entry, VAEConfig]]:
     try:
         content = yaml.safe_load(path.read_text())
         lines, bars = content["weights"], content["bars"]
-        found = [read_line(line, float(bars[line["space"]])) for line in lines]
+        found = [read_line(line, float(line.get("bar", bars[line["space"]]))) for line in lines]
     except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, GraphnasError):
             raise
@@ -72,29 +85,37 @@ def read_list(path: Path) -> dict[str, tuple[Entry, VAEConfig]]:
     return {entry.name: (entry, config) for entry, config in found}
 
 
-def read_line(line: dict[str, Any], bar: float) -> tuple[Entry, VAEConfig]:
+def read_line(line: dict[str, Any], bar: float) -> tuple[Entry, Training]:
     """One line of the list."""
     if line.keys() - KEYS:
         raise CorruptFile(f"unknown keys {sorted(line.keys() - KEYS)} in the list of weights: known are {sorted(KEYS)}")
     name, seed, tag = f"{line['model']}_{line['space']}", int(line.get("seed", 0)), line.get("tag", "")
-    recipe = line.get("recipe", name)
+    recipe, name = line.get("recipe", name), name + (f"-{tag}" if tag else "")
+    if "properties" in line:
+        settings = read_settings(line["model"], line["space"])
+        data = DataConfig(space=line["space"])
+        plan = PretrainConfig(line["model"], settings.model_args, data, int(line["properties"]), seed)
+        command = shlex.join(["graphnas", "models", "build", name])
+        about = about_data(line["model"], data, "size, cost, depth and paths instead of labels, the score untrained")
+        return Entry(name, about, line["model"], command, plain(plan), seed, bar, tag), plan
     words = [f"--recipe={recipe}", f"--seed={seed}", "--device=cpu", *line.get("options", [])]
     config = to_config(read_options(words))
-    name += f"-{tag}" if tag else ""
     command = shlex.join(["graphnas", "train", "vae", *words, "--threads=1", f"--out=runs/{name}"])
-    about = line.get("about") or about_data(config)
+    labels = f"labels {config.data.labels}" if config.data.labels else "no labels"
+    about = about_data(config.model, config.data, labels)
     return Entry(name, about, recipe, command, plain(config), seed, bar, tag), config
 
 
-def about_data(config: VAEConfig) -> str:
-    """What a VAE was trained on, in words."""
-    space, count = get_space(config.data.space), config.data.num_graphs
-    if count is not None:
+def about_data(model: str, data: DataConfig, labels: str) -> str:
+    """What a model was trained on, in words."""
+    space, count = get_space(data.space), data.num_graphs
+    if data.labels is not None:
+        graphs = f"the {len(load_table(data.labels, space=space).architectures):,} rows of table {data.labels}"
+    elif count is not None:
         graphs = f"{count:,} random architectures"
     elif space.size <= 1_000_000:
         graphs = f"all {space.size:,} architectures"
     else:
-        graphs = "100,000 random architectures"
-    labels = f" and labels {config.data.labels}" if config.data.labels else ", no labels"
-    kept = f"{config.data.held_out:.0%} of them kept aside"
-    return f"{model_info(config.model)['summary'].rstrip('.')}; trained on {graphs} of {space.name}, {kept}{labels}"
+        graphs = f"{DEFAULT_SAMPLE:,} random architectures"
+    kept = f"{data.held_out:.0%} of them kept aside"
+    return f"{model_info(model)['summary'].rstrip('.')}; trained on {graphs} of {space.name}, {kept}, {labels}"

@@ -77,7 +77,7 @@ def number(card: dict[str, Any], metric: str) -> str:
 
 def write_cards(folder: Path) -> list[dict[str, Any]]:
     """Write NAME.md for every NAME.json of a folder and README.md over all; the cards."""
-    cards = [parse_card(path.stem, path) for path in sorted(folder.glob("*.json"))]
+    cards = [parse_card(path.stem, path) for path in sorted(folder.glob("*.json"), key=lambda it: it.stem)]
     for card in cards:
         write_text(folder / f"{card['name']}.md", card_text(card))
     write_text(folder / "README.md", readme_text(cards))
@@ -120,6 +120,7 @@ def card_text(card: dict[str, Any]) -> str:
         f'```python\nfrom graphnas import create_model\n\nmodel = create_model("{card["model"]}", "{card["space"]}", '
         f"pretrained={tag})\n```".replace("'", '"'),
         markdown_table(metrics).rstrip(),
+        f"![Codes of 2,000 random architectures on two principal components](plots/{card['name']}.png)",
         f"Stored as {card['precision']}; the metric that half precision changed most is `{change['metric']}`, "
         f"by {change['by']:.1e}.",
         markdown_table(facts).rstrip(),

@@ -102,7 +102,7 @@ def test_build_makes_what_is_missing(listed: list[str], tmp_path: Path, capsys: 
     assert card["metrics"]["validity_masked"]["value"] == 1
     low, high = card["metrics"]["exact"]["ci95"]
     assert low <= card["metrics"]["exact"]["value"] <= high
-    assert {path.name for path in out.iterdir()} == {"README.md", *(f"svge_toy-small.{x}" for x in ("json", "md", "safetensors"))}  # noqa: E501  # fmt: skip
+    assert {path.name for path in out.iterdir()} == {"README.md", "plots", *(f"svge_toy-small.{x}" for x in ("json", "md", "safetensors"))}  # noqa: E501  # fmt: skip
     weights = out / "svge_toy-small.safetensors"
     made, content = weights.stat().st_mtime_ns, weights.read_bytes()
     assert main(listed) == 0 and weights.stat().st_mtime_ns == made  # nothing to do
@@ -127,3 +127,25 @@ def test_intervals() -> None:
     assert share_interval(1.0, 781) == pytest.approx((1 - 3.69 / 781, 1.0), abs=1e-4)
     assert share_interval(0.0, 50)[0] == 0 and share_interval(0.5, 100) == pytest.approx((0.3983, 0.6017), abs=1e-4)
     assert correlation_interval(0.5, 28) == pytest.approx((0.1563, 0.7358), abs=1e-3)
+
+
+def test_build_teaches_predictors_properties(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    content = {"bars": {"toy": 0.5}, "weights": [{"model": "gin", "space": "toy", "properties": 150}]}
+    (tmp_path / "zoo.yaml").write_text(yaml.safe_dump(content))
+    paths = [f"--{name}={tmp_path / name}" for name in ("runs", "out")]
+    assert main(["models", "build", f"--list={tmp_path / 'zoo.yaml'}", *paths]) == 0
+    card = json.loads((tmp_path / "out" / "gin_toy.json").read_text())
+    assert card["kind"] == "predictor" and card["run"]["steps"] == 150 and card["metrics"]["r_mean"]["value"] > 0.5
+    assert (tmp_path / "out" / "plots" / "gin_toy.png").is_file()
+
+
+@pytest.mark.slow
+def test_a_shipped_checkpoint_made_again_measures_the_same(tmp_path: Path) -> None:
+    """arch2vec on NAS-Bench-201 from its line of the list; processors round differently, hence the margins."""
+    paths = [f"--runs={tmp_path / 'runs'}", f"--out={tmp_path / 'out'}"]
+    assert main(["models", "build", "arch2vec_nb201", f"--list={ROOT / 'state_dicts' / 'zoo.yaml'}", *paths]) == 0
+    again, shipped = json.loads((tmp_path / "out" / "arch2vec_nb201.json").read_text()), read_card("arch2vec_nb201")
+    for name in ("config", "data_hash", "split_hash", "run", "parameters"):
+        assert again[name] == shipped[name], name
+    for name, margin in (("exact", 0.002), ("reconstruction", 0.002), ("validity_masked", 0.0), ("latent_r", 0.08)):
+        assert again["metrics"][name]["value"] == pytest.approx(shipped["metrics"][name]["value"], abs=margin), name
