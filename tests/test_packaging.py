@@ -31,6 +31,7 @@ print(json.dumps({{
     "files": [import_module(name).__file__ for name in ["graphnas", *names]],
     "recipes": [path.name for path in files("graphnas.train").joinpath("recipes").iterdir()],
     "cards": import_module("graphnas.state_dicts").list_pretrained(),
+    "pretrained": graphnas.create_model("svge", "nb201", pretrained=True).num_parameters,
     "bare": [name for name in {FOLDERS} if name in sys.modules],
 }}))
 """
@@ -108,6 +109,7 @@ def check(report: dict[str, object], home: Path) -> None:
     assert isinstance(files, list) and len(files) == 1 + len(FOLDERS)
     assert all(Path(file).resolve().is_relative_to(home.resolve()) for file in files)
     assert report["recipes"] and report["bare"] == []
+    assert report["cards"] and isinstance(report["pretrained"], int) and report["pretrained"] > 0
 
 
 def test_wheel_holds_graphnas_and_its_data_only(wheel: Path, source: Path) -> None:
