@@ -17,7 +17,7 @@ from graphnas.errors import InvalidValues, SpaceMismatch
 from graphnas.models import GraphVAE
 from graphnas.spaces import Architectures, SearchSpace, get_space
 
-GRID = 10_000
+GRID = 2000
 REGION = (0.8, 0.5**7)
 PATIENCE = 5
 
@@ -89,21 +89,27 @@ class LatentBO(PoolBO):
         if self.proposal == "codes":
             return super().promising(posterior, n, generator)
         low, high = self.region()
+        best = self.goal(posterior, low, high, generator)
         chosen = torch.zeros(0, self.codes.dim, dtype=torch.float64)
         for _ in range(n):
-            point = self.best_point(posterior, chosen, low, high, generator)
+            point = self.best_point(posterior, best, low, high, generator)
+            with torch.no_grad():
+                best = max(best, float(posterior.predict(point)[0]))
             chosen, posterior = torch.cat([chosen, point]), posterior.believing(point)
         return most_common_decode(self.codes.model, self.codes.restore(chosen), self.draws, generator).archs.to("cpu")
 
-    def best_point(
-        self, posterior: Posterior, chosen: Tensor, low: Tensor, high: Tensor, generator: Generator
-    ) -> Tensor:
-        """The point [1, D] between `low` and `high` that promises most, beside those chosen already [K, D]."""
-        grid = low + (high - low) * self.codes.draw(GRID, generator)
+    def goal(self, posterior: Posterior, low: Tensor, high: Tensor, generator: Generator) -> float:
+        """What the first point must promise to exceed."""
         with torch.no_grad():
-            best = float(posterior.predict(torch.cat([self.points, chosen]))[0].max())
-        if self.incumbent == "box":
-            best = max(best, self.highest_mean(posterior, grid, low, high))
+            best = float(posterior.predict(self.points)[0].max())
+        if self.incumbent == "observed":
+            return best
+        grid = low + (high - low) * self.codes.draw(GRID, generator)
+        return max(best, self.highest_mean(posterior, grid, low, high))
+
+    def best_point(self, posterior: Posterior, best: float, low: Tensor, high: Tensor, generator: Generator) -> Tensor:
+        """The point [1, D] between `low` and `high` that promises most to exceed `best`."""
+        grid = low + (high - low) * self.codes.draw(GRID, generator)
         with torch.no_grad():
             promise = self.acquisition(posterior, grid, best, generator)
         start = grid[promise.argmax()][None]
