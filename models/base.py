@@ -93,6 +93,8 @@ class GraphModel(nn.Module):
 
     registered_name: ClassVar[str]
     config_class: ClassVar[type[ModelConfig]]
+    inference_batch: int = 1024
+    """Graphs that are run together where there are many and no gradients are asked for."""
 
     def __init__(self, config: ModelConfig, space: SearchSpace | str) -> None:
         super().__init__()

@@ -54,6 +54,7 @@ class AsyncVAE(LatentVAE):
         super().__init__(config, space)
         self.async_settings = config
 
+    inference_batch = 4096  # the more graphs, the more states they share
     encoder: nn.Module
     heads: LatentHeads
     decoder: AsyncDecoder

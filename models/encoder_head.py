@@ -74,6 +74,7 @@ class EncoderHead(Predictor):
         if not isinstance(vae, GraphVAE):
             raise InvalidValues(f"{config.vae!r} is no VAE: see `graphnas models list --kind vae`")
         self.vae: GraphVAE = vae
+        self.inference_batch = vae.inference_batch
         self.mode, self.score_weight = config.mode, config.score_weight
         self.embed_dim = vae.latent_dim + 2 * config.costs
         halving = config.head == "halving"

@@ -37,6 +37,7 @@ class Predictor(GraphModel, ABC):
         score_weight: share of the loss on scores in the total where there is an :meth:`auxiliary_loss`.
     """
 
+    inference_batch: int = 256
     embed_dim: int
     head: nn.Module
     score_weight: float = 0.9

@@ -38,9 +38,9 @@ class EvaluationConfig:
         check_range(self, 0, "seed", below=SEEDS)
 
 
-def encode_all(model: GraphVAE, archs: Architectures, batch_size: int = 1024) -> Tensor:
+def encode_all(model: GraphVAE, archs: Architectures, batch_size: int | None = None) -> Tensor:
     """Posterior means of many architectures, float [B, Z] on the CPU, in eval mode."""
-    was_training = model.training
+    was_training, batch_size = model.training, batch_size or model.inference_batch
     model.eval()
     with torch.no_grad():
         parts = [model.encode(archs[i : i + batch_size])[0].cpu() for i in range(0, len(archs), batch_size)]
@@ -49,7 +49,7 @@ def encode_all(model: GraphVAE, archs: Architectures, batch_size: int = 1024) ->
 
 
 @torch.no_grad()
-def codes_of(model: GraphModel, archs: Architectures, batch_size: int = 1024) -> Tensor:
+def codes_of(model: GraphModel, archs: Architectures, batch_size: int | None = None) -> Tensor:
     """Codes of many architectures by a VAE or a predictor with one, float [B, D] on the CPU, in eval mode.
 
     Raises:
@@ -60,6 +60,7 @@ def codes_of(model: GraphModel, archs: Architectures, batch_size: int = 1024) ->
     if not isinstance(model, Predictor):
         raise InvalidValues(f"{model.registered_name!r} has no codes: expected a VAE or a predictor")
     model.eval()
+    batch_size = batch_size or model.inference_batch
     parts = [model.embed(archs[i : i + batch_size]).cpu() for i in range(0, len(archs), batch_size)]
     return torch.cat(parts) if parts else torch.zeros(0, model.embed_dim)
 

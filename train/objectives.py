@@ -15,9 +15,6 @@ from graphnas.registry import Registry
 from graphnas.spaces import Architectures
 from graphnas.train.losses import LOSSES
 
-SCORED = 256
-"""Graphs that are scored at once: what a layer holds of them stays in the cache of a core."""
-
 
 class Objective(nn.Module, ABC):
     """Losses of a model on a batch; the loop minimises `total` and knows nothing else.
@@ -136,15 +133,16 @@ def score_objective(model: Predictor, loss: str, y: Tensor, batch_size: int) -> 
 
 
 @torch.no_grad()
-def score_all(model: Predictor, archs: Architectures, batch_size: int = SCORED) -> Tensor:
+def score_all(model: Predictor, archs: Architectures, batch_size: int | None = None) -> Tensor:
     """Scores of many architectures, float [B] on the CPU, in the mode the model is in."""
     return member_scores_all(model, archs, batch_size).mean(0)
 
 
 @torch.no_grad()
-def member_scores_all(model: Predictor, archs: Architectures, batch_size: int = SCORED) -> Tensor:
+def member_scores_all(model: Predictor, archs: Architectures, batch_size: int | None = None) -> Tensor:
     """Scores of many architectures by every network of an ensemble, float [K, B], otherwise like :func:`score_all`."""
     if not len(archs):
         return torch.zeros(1, 0)
+    batch_size = batch_size or model.inference_batch
     starts = range(0, len(archs), batch_size)
     return torch.cat([model.member_scores(archs[start : start + batch_size]).cpu() for start in starts], 1)

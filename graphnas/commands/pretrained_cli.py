@@ -37,10 +37,10 @@ def embed(arguments: Sequence[str]) -> None:
     parser.add_argument("name", help="shipped weights, a run folder, a model file or the address of one")
     parser.add_argument("archs", metavar="ARCHS", help="text or CSV file, or `all` for the whole space")
     parser.add_argument("-o", "--out", type=str, default="codes.npz", help=".npz to write")
-    parser.add_argument("--batch_size", type=int, default=1024, help="architectures at a time")
+    parser.add_argument("--batch_size", type=int, help="architectures at a time (default the model's own)")
     parser.add_argument("--threads", type=int, help="threads of the CPU to use (default all)")
     options = parse(parser, arguments)
-    if options.batch_size < 1 or not options.out.endswith(".npz"):
+    if (options.batch_size is not None and options.batch_size < 1) or not options.out.endswith(".npz"):
         raise UsageError(
             f"expected --batch_size of at least 1 and --out *.npz (got {options.batch_size}, {options.out})"
         )

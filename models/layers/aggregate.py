@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -47,9 +47,16 @@ class Folded(ABC):
     def message(self, state: Tensor, one_hot: Tensor, vertex: int) -> Message:
         """Message of the vertex number `vertex` from its state [R, H] and type [R, T]."""
 
+    linear: ClassVar[bool] = True
+    """Whether the aggregate is the sum of values by the weights of :meth:`weigh`."""
+
+    def weigh(self, mask: Tensor, scores: Tensor | None) -> Tensor:
+        """Weights [R, K, v] of what is heard: float mask [R, K, v], scores [R, v] where senders have them."""
+        return mask
+
     def combine(self, mask: Tensor, messages: Message) -> Tensor:
         """Aggregate of K sets of senders: float mask [R, K, v], stacked messages -> [R, K, H]; zero for no sender."""
-        return torch.bmm(mask, messages.values)
+        return torch.bmm(self.weigh(mask, messages.scores), messages.values)
 
 
 class Aggregator(nn.Module, ABC):
@@ -104,12 +111,11 @@ class _FoldedAttention(Folded):
     def message(self, state: Tensor, one_hot: Tensor, vertex: int) -> Message:
         return Message(state, state @ self.key + self.ids[min(vertex, len(self.ids) - 1)])
 
-    def combine(self, mask: Tensor, messages: Message) -> Tensor:
-        assert messages.scores is not None
-        scores = messages.scores[:, None].masked_fill(mask == 0, -torch.inf)
+    def weigh(self, mask: Tensor, scores: Tensor | None) -> Tensor:
+        assert scores is not None
         heard = mask.any(2, keepdim=True)
-        weights = torch.where(heard, scores, 0.0).softmax(2) * heard  # a set of no sender gives zero, not NaN
-        return torch.bmm(weights, messages.values)
+        logits = torch.where(heard, scores[:, None].masked_fill(mask == 0, -torch.inf), 0.0)
+        return logits.softmax(2) * heard  # a set of no sender gives zero, not NaN
 
 
 class Attention(Aggregator):
@@ -135,15 +141,16 @@ class Attention(Aggregator):
 
 
 @dataclass
-class _FoldedPool(Folded):
-    largest: bool
-
+class _FoldedSum(Folded):
     def message(self, state: Tensor, one_hot: Tensor, vertex: int) -> Message:
         return Message(state)
 
+
+@dataclass
+class _FoldedMaximum(_FoldedSum):
+    linear: ClassVar[bool] = False
+
     def combine(self, mask: Tensor, messages: Message) -> Tensor:
-        if not self.largest:
-            return super().combine(mask, messages)
         heard = mask.bool()[..., None]  # [R, K, v, 1]
         values = messages.values[:, None].masked_fill(~heard, -torch.inf).amax(2)
         return torch.where(heard.any(2), values, 0.0)
@@ -157,7 +164,7 @@ class Pool(Aggregator):
         self.largest = largest
 
     def fold(self) -> Folded:
-        return _FoldedPool(self.largest)
+        return _FoldedMaximum() if self.largest else _FoldedSum()
 
 
 def with_one(features: Tensor) -> Tensor:

@@ -9,8 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from graphnas.models.layers.aggregate import Aggregator
+from graphnas.models.layers.async_distinct import SharedStates, propagate_distinct
 from graphnas.models.layers.async_gru import fold_stack, make_cells, one_hot_types, propagate
 from graphnas.spaces import Architectures
+
+SHARED = 32
+"""Graphs from which on it pays to look for states that they share."""
 
 
 class AsyncEncoder(nn.Module):
@@ -55,21 +59,34 @@ class AsyncEncoder(nn.Module):
 
     def encode(self, archs: Architectures) -> Tensor:
         """The same in the precision of the weights."""
-        like = next(self.parameters())
-        types, adj = one_hot_types(archs, self.num_types, like), archs.adj.to(like.dtype)
-        along = propagate(fold_stack(self.cells, self.aggregators), types, adj)
-        read = [self.read(layer, archs, last=True) for layer in along]
+        read = [self.read(layer, archs, last=True) for layer in self.stream(archs, self.cells, self.aggregators)]
         if self.back_cells is not None and self.back_aggregators is not None:
-            against = propagate(fold_stack(self.back_cells, self.back_aggregators), types, adj, against=True)
+            against = self.stream(archs, self.back_cells, self.back_aggregators, against=True)
             read += [self.read(layer, archs, last=False) for layer in against]
         merged: Tensor = self.merge(torch.cat(read, 1))
         return merged
 
-    def read(self, states: Tensor, archs: Architectures, last: bool) -> Tensor:
-        """One stream's share of the graph state, [B, H], from states [B, N, H]."""
-        size = archs.num_nodes
+    def stream(
+        self, archs: Architectures, cells: nn.ModuleList, aggregators: nn.ModuleList, against: bool = False
+    ) -> list[Tensor | SharedStates]:
+        """States of every layer, [B, N, H]; of many graphs without gradients, each different state computed once."""
+        folded = fold_stack(cells, aggregators)
+        linear = all(aggregator.linear for aggregator in folded.aggregators)
+        if linear and len(archs) >= SHARED and not torch.is_grad_enabled():
+            return [*propagate_distinct(folded, archs.ops.long(), self.num_types, archs.adj.bool(), against)]
+        like = folded.cells[0].hidden
+        types, adj = one_hot_types(archs, self.num_types, like), archs.adj.to(like.dtype)
+        return [*propagate(folded, types, adj, against)]
+
+    def read(self, states: Tensor | SharedStates, archs: Architectures, last: bool) -> Tensor:
+        """One stream's share of the graph state, [B, H], from the states of a layer."""
+        size = archs.num_nodes.long()
         if self.readout == "sum":
+            dense = states if isinstance(states, Tensor) else states.dense()
             place = torch.arange(archs.max_nodes, device=archs.device)
             between = (place > 0) & (place < size[:, None] - 1)
-            return (states * between[..., None]).sum(1)
-        return states[torch.arange(len(size), device=archs.device), size - 1] if last else states[:, 0]
+            return (dense * between[..., None]).sum(1)
+        end = size - 1 if last else torch.zeros_like(size)
+        if isinstance(states, Tensor):
+            return states[torch.arange(len(size), device=archs.device), end]
+        return states.at(end)

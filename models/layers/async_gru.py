@@ -28,6 +28,14 @@ class FoldedCell(NamedTuple):
         """The new state [R, H] from inputs with a column of ones [R, I + 1] and states [R, H]."""
         return cast(Tensor, GRUUpdate.apply(x, state, state, self.inputs, self.hidden, self.bias, 0))
 
+    def finish(self, x: Tensor, state: Tensor, product: Tensor) -> Tensor:
+        """The same where `product` [R, 3H], the state times `hidden`, is known; without gradients."""
+        width = state.shape[1]
+        given, own = x @ self.inputs, product + self.bias
+        reset, keep = (given[:, : 2 * width] + own[:, : 2 * width]).sigmoid_().chunk(2, 1)
+        new = (given[:, 2 * width :] + reset * own[:, 2 * width :]).tanh_()
+        return new.lerp_(state, keep)
+
 
 def fold_cell(cell: nn.GRUCell) -> FoldedCell:
     """The weights of a cell as products from the right."""

@@ -52,15 +52,15 @@ def same_states(inputs: Tensor, reader: Tensor, read: Tensor, levels: int) -> li
     bits = inputs.contiguous().view(torch.int32).long()
     salt = torch.randint(-(2**63), 2**63 - 1, (bits.shape[1],), generator=generator).to(inputs.device)
     keys = mix((bits * salt).sum(1))
-    found = [_level(keys)]
+    found = [level_of(keys)]
     while len(found) < levels:
         keys = mix(keys * FIRST + torch.zeros_like(keys).index_add(0, reader, mix(keys)[read]))
-        found.append(_level(keys))
+        found.append(level_of(keys))
     return found
 
 
-def _level(keys: Tensor) -> Level:
-    """Rows of equal keys."""
+def level_of(keys: Tensor) -> Level:
+    """Rows of equal keys, int64 [P]."""
     _, row = keys.unique(return_inverse=True)
     places = torch.arange(len(keys), device=keys.device)
     count = int(row.max()) + 1 if len(row) else 0
