@@ -109,7 +109,9 @@ def read_line(line: dict[str, Any], bar: float) -> tuple[Entry, Training]:
 def about_data(model: str, data: DataConfig, labels: str) -> str:
     """What a model was trained on, in words."""
     space, count = get_space(data.space), data.num_graphs
-    if data.labels is not None:
+    if data.whole_space:
+        graphs, labels = f"all {space.size:,} architectures", f"{labels} of the class of each"
+    elif data.labels is not None:
         graphs = f"the {len(load_table(data.labels, space=space).architectures):,} rows of table {data.labels}"
     elif count is not None:
         graphs = f"{count:,} random architectures"
