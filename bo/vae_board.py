@@ -19,7 +19,7 @@ from graphnas.train.config import DataConfig, VAEConfig
 from graphnas.train.data import Prepared, prepare, random_rows
 from graphnas.train.evaluate import EvaluationConfig, decode_all, encode_all, evaluate_vae
 from graphnas.train.result_files import finite, is_finished, read_result, write_result
-from graphnas.train.vae import load_vae, train_vae
+from graphnas.train.vae import load_vae, train_or_continue
 
 GOALS = (0.99, 0.999)
 """Arg-max reconstructions for which the CPU-minutes are reported."""
@@ -108,7 +108,7 @@ def run_entry(config: VAEConfig, folder: Path, labels: Labels, sizes: BoardSizes
         The result file: JSON with model, space, seed, cost of the training and `values`.
 
     Raises:
-        GraphnasError: a result made in another way is there; see :func:`graphnas.train.vae.train_vae`.
+        GraphnasError: a result made in another way is there; see :func:`graphnas.train.vae.train_or_continue`.
     """
     name = entry_name(config)
     result, run = folder / "results" / f"{name}.json", folder / "runs" / name
@@ -116,7 +116,7 @@ def run_entry(config: VAEConfig, folder: Path, labels: Labels, sizes: BoardSizes
     if is_finished(result, made):
         return result
     torch.set_num_threads(1)
-    trained = train_vae(config, run, resume=(run / "config.yaml").exists(), progress=False)
+    records = train_or_continue(config, run)
     model, data = load_vae(run), prepare(config.data)
     values = evaluate_vae(model, data.archs[data.split.train], data.archs[data.split.test], sizes.evaluation)
     cells = labelled_cells(data, labels, sizes.max_labels)
@@ -130,7 +130,7 @@ def run_entry(config: VAEConfig, folder: Path, labels: Labels, sizes: BoardSizes
         "space": config.data.space,
         "seed": config.fit.seed,
         "parameters": model.num_parameters,
-        **training_cost(trained.records),
+        **training_cost(records),
         "config": model.config.to_dict(),
         "made": made,
         "values": values,

@@ -23,7 +23,7 @@ from graphnas.state_dicts import CARD_FORMAT
 from graphnas.train.config import VAEConfig
 from graphnas.train.data import Prepared, prepare
 from graphnas.train.result_files import finite, read_result, settled
-from graphnas.train.vae import load_vae, train_vae
+from graphnas.train.vae import load_vae, train_or_continue
 
 UNCHANGED = 5e-4
 """A share, correlation or error that moves less than this, and a likelihood by so many nats, has not changed."""
@@ -80,7 +80,7 @@ def release_vae(
     """
     sizes = sizes or BoardSizes()
     torch.set_num_threads(1)
-    records = train_vae(config, run, resume=(run / "config.yaml").exists(), progress=False).records
+    records = train_or_continue(config, run)
     data, model, draft = prepare(config.data), load_vae(run), run / "half.safetensors"
     known = board_values(board, config, sizes)
     made = Made(model, data_hash(data), split_hash(data), read_versions(run), records[-1]["cpu_seconds"] / 60)
@@ -121,7 +121,7 @@ def halve(
 def board_values(board: Path | None, config: VAEConfig, sizes: BoardSizes) -> dict[str, Any] | None:
     """What the leaderboard measured on the single-precision weights of this very run; None where it did not.
 
-    `source` tells which labels its latent space was judged by.
+    `source` tells which labels its latent space was judged by, `folder` where the result lies.
     """
     path = None if board is None else board / board_name(config)
     if path is None or not path.is_file():
@@ -135,7 +135,7 @@ def board_values(board: Path | None, config: VAEConfig, sizes: BoardSizes) -> di
     labels = made["labels"]
     values: dict[str, Any] = result["values"]
     source = f"{Path(labels['source'] or 'built-in table').name}, {labels['metric'] or 'default metric'}"
-    return {**values, "source": source}
+    return {**values, "source": source, "folder": path.parent.name}
 
 
 def board_metrics(known: dict[str, Any] | None, config: VAEConfig) -> dict[str, Metric]:
@@ -144,7 +144,7 @@ def board_metrics(known: dict[str, Any] | None, config: VAEConfig) -> dict[str, 
         return {}
     return latent_rows(
         known, None, f"Gaussian process on codes of the float32 weights, labels {known['source']}, "
-        f"docs/leaderboard/results/{board_name(config)}"
+        f"docs/leaderboard/{known['folder']}/{board_name(config)}"
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from lightning_fabric import seed_everything
 
@@ -52,6 +53,23 @@ def train_vae(config: VAEConfig, out: Path, resume: bool = False, progress: bool
         if not resume:
             run.write_config(config)
     return fit(VAEObjective(model), part(data, "train"), part(data, "validation"), config.fit, run, resume, progress)
+
+
+def train_or_continue(config: VAEConfig, out: Path) -> list[dict[str, Any]]:
+    """Records of the training `config` in the run folder `out`: begun, continued, or left alone where it has its end.
+
+    A finished folder needs weights and records alone, so that it may come from another machine.
+
+    Raises:
+        CheckpointMismatch: the folder has another training; see also :func:`train_vae`.
+    """
+    run = RunFolder(out)
+    if not run.state_file.exists() and run.best.is_file():
+        records = run.read_records()
+        if records and records[-1]["step"] >= config.fit.max_steps:
+            run.check_same(config)
+            return records
+    return train_vae(config, out, resume=run.config_file.exists(), progress=False).records
 
 
 def build(config: VAEConfig, data: Prepared) -> GraphVAE:

@@ -41,6 +41,7 @@ def make_board_parser(command: str) -> CommandParser:
     parser.add_argument("--seeds", type=int, default=3, help="trainings per model and space, seeds 0, 1, ...")
     parser.add_argument("--labels", nargs="*", default=[], help=LABELS_HELP)
     parser.add_argument("--num_graphs", nargs="*", default=[], help="SPACE=COUNT, a subset to train and test on")
+    parser.add_argument("--variant", default="", help="train by the recipes MODEL_SPACE_VARIANT, on their device")
     parser.add_argument(
         "--max_steps", nargs="*", default=[], help="SPACE=COUNT, training steps instead of the recipes'"
     )
@@ -94,9 +95,11 @@ def plan(options: Namespace) -> list[VAEConfig]:
     for seed in range(options.seeds):
         for space in map(get_space, options.spaces):
             for name in names:
-                config = to_config(read_options([f"--recipe={name}_{space.name}"]))
+                recipe = "_".join(filter(None, (name, space.name, options.variant)))
+                config = to_config(read_options([f"--recipe={recipe}"]))
                 max_steps = steps.get(space.name, config.fit.max_steps)
-                fit = replace(config.fit, seed=seed, device="cpu", max_steps=max_steps)
+                device = config.fit.device if options.variant else "cpu"
+                fit = replace(config.fit, seed=seed, device=device, max_steps=max_steps)
                 if options.quick:
                     fit = replace(fit, max_steps=QUICK_STEPS, validate_every=QUICK_STEPS // 2, warmup_steps=5)
                 count = counts.get(space.name, 2000 if options.quick else config.data.num_graphs)

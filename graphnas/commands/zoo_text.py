@@ -42,7 +42,7 @@ FIELDS = {
     "run": "the whole configuration of that training",
     "versions": "versions of graphnas, Python, torch and others it was trained with",
     "seed": "seed of that training",
-    "cpu_minutes": "time of one core that it took; no GPU was used",
+    "cpu_minutes": "time of one core that it took, on a GPU beside it where `run` says `device: cuda`",
     "precision": "of the stored weights; they are loaded as float32",
     "largest_change": "which metric half precision changed most, and by how much",
     "metrics": "measured on the stored weights unless said otherwise: `value`, `ci95`, `measured_on`",
@@ -63,10 +63,16 @@ def pretrained_rows(cards: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "size": f"{card['size'] / 1e6:.2f} MB",
             "reconstruction": number(card, "exact"),
             "latent r": number(card, "latent_r"),
-            "minutes": f"{card['cpu_minutes']:.1f}",
+            "minutes": minutes(card),
         }
         for card in cards
     ]
+
+
+def minutes(card: dict[str, Any]) -> str:
+    """What a training took, of one CPU core or of a GPU."""
+    on_gpu = card["run"].get("fit", {}).get("device", "cpu") == "cuda"
+    return f"{card['cpu_minutes']:.1f}" + (" (GPU)" if on_gpu else "")
 
 
 def number(card: dict[str, Any], metric: str) -> str:
@@ -91,7 +97,7 @@ def readme_text(cards: list[dict[str, Any]]) -> str:
     notes = (
         f"\n{len(cards)} files, {total:.1f} MB. Reconstruction is the share of test architectures whose most probable "
         "decode is the architecture itself, index by index; latent r is Pearson's r of a Gaussian process that "
-        "foretells held-out labels from codes; minutes are those of one CPU core.\n\n"
+        "foretells held-out labels from codes; minutes are those of one CPU core, or of a GPU.\n\n"
         "A pretrained model `NAME` is `NAME.safetensors` with a card `NAME.json`, an object with every field of this "
         "table; `graphnas models card NAME` prints it. A card that lacks one is refused.\n\n"
     )

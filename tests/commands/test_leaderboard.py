@@ -108,7 +108,7 @@ def test_plan_takes_counts_by_space() -> None:
     """Seeds outermost; a space without a count keeps its recipe's."""
     options = Namespace(
         models=["arch2vec"], spaces=["nb201", "enas6"], seeds=2, quick=False,
-        num_graphs=["nb201=500"], max_steps=["enas6=70"],
+        num_graphs=["nb201=500"], max_steps=["enas6=70"], variant="",
     )  # fmt: skip
     plans = [(one.fit.seed, one.data.space, one.data.num_graphs, one.fit.max_steps) for one in plan(options)]
     steps = to_config(read_options(["--recipe=arch2vec_nb201"])).fit.max_steps
@@ -181,3 +181,11 @@ def test_seeds_of_different_recipes_have_no_common_mean() -> None:
     entries[1]["made"]["run"]["fit"]["max_steps"] = 6
     with pytest.raises(GraphnasError, match="a on toy: seeds 0, 1 were made with different recipes"):
         summarise(entries)
+
+
+def test_a_variant_names_other_recipes_and_keeps_their_device() -> None:
+    words = {"models": ["svge"], "spaces": ["nb101"], "seeds": 1, "num_graphs": [], "max_steps": [], "quick": False}
+    (config,) = plan(Namespace(**words, variant="gpu"))
+    assert config.fit.device == "cuda" and config.fit.batch_size == 1024 and config.data.num_graphs is None
+    (config,) = plan(Namespace(**words, variant=""))
+    assert config.fit.device == "cpu" and config.fit.batch_size == 64

@@ -19,7 +19,7 @@ from graphnas.models import save_model
 from graphnas.testing import tiny_options
 from graphnas.train import DataConfig, FitConfig, VAEConfig
 from graphnas.train.data import prepare
-from graphnas.train.vae import VALIDATION_GRAPHS, build, load_vae, part, read_vae_config, train_vae
+from graphnas.train.vae import VALIDATION_GRAPHS, build, load_vae, part, read_vae_config, train_or_continue, train_vae
 
 MakeConfig = Callable[..., VAEConfig]
 
@@ -219,3 +219,22 @@ def test_accuracy_head_takes_the_built_in_labels(make_config: MakeConfig, tmp_pa
     config.data = DataConfig("enas6", num_graphs=200)
     with pytest.raises(GraphnasError, match=r"pass --data\.labels"):
         train_vae(config, tmp_path / "unlabelled", progress=False)
+
+
+def test_what_was_finished_elsewhere_is_not_trained_again(make_config: MakeConfig, copy: Path) -> None:
+    (copy / "last.ckpt").unlink()
+    (copy / "last.safetensors").unlink()
+    before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+    records = train_or_continue(make_config(), copy)
+    assert [json.loads(line) for line in (copy / "metrics.jsonl").read_text().splitlines()] == records
+    assert before == {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+    config = make_config()
+    config.fit.seed += 1
+    with pytest.raises(CheckpointMismatch, match="fit.seed"):
+        train_or_continue(config, copy)
+
+
+def test_training_begins_and_goes_on(make_config: MakeConfig, tmp_path: Path) -> None:
+    config = make_config()
+    first = train_or_continue(config, tmp_path / "run")
+    assert first[-1]["step"] == config.fit.max_steps and train_or_continue(config, tmp_path / "run") == first
