@@ -20,7 +20,9 @@ import pytest
 import torch
 
 from graphnas import create_model, get_space, list_models, load_table, model_info, state_dicts
+from graphnas.bo.zoo_build import is_released
 from graphnas.checkpoint import FORMAT_VERSION, read_model_file, write_model_file
+from graphnas.commands.zoo_cli import LIST, read_list
 from graphnas.errors import (
     CheckpointMismatch,
     CorruptFile,
@@ -30,10 +32,13 @@ from graphnas.errors import (
     MissingData,
     UnknownName,
 )
-from graphnas.models import GraphModel, load_model, save_model
+from graphnas.metrics import kendall_tau
+from graphnas.models import GraphModel, GraphVAE, load_model, save_model
 from graphnas.models.base import vocabulary_hash
 from graphnas.models.zoo import shapes_of
 from graphnas.state_dicts import cards
+from graphnas.train import DataConfig
+from graphnas.train.data import prepare
 
 SIZES = {"node_dim": 8, "latent_dim": 4}
 NAME = "svge_toy"
@@ -405,12 +410,7 @@ def test_shipped_weights_load_and_give_codes(name: str) -> None:
     model = create_model(card["model"], card["space"], pretrained=card["tag"] or True)
     assert time.process_time() - begin < 1
     assert sum(parameter.numel() for parameter in model.parameters()) == card["parameters"]
-    labels = card["run"]["data"]["labels"]  # a table that has one string per functional class teaches no other
-    archs = (
-        model.space.sample(20, torch.Generator().manual_seed(0))
-        if labels is None
-        else load_table(labels).architectures[:20]
-    )
+    archs = model.space.sample(20, torch.Generator().manual_seed(0))
     with torch.no_grad():
         codes = model.encode(archs)[0] if card["kind"] == "vae" else model.embed(archs)  # type: ignore[operator]
         assert codes.isfinite().all() and len(codes.unique(dim=0)) > 10
@@ -418,6 +418,28 @@ def test_shipped_weights_load_and_give_codes(name: str) -> None:
             decoded = model.decode(codes, sample=False)  # type: ignore[operator]
             assert decoded.equal(archs).float().mean() >= 0.9
     assert load_model(state_dicts.find(name)).config.to_dict() == card["config"]
+
+
+def test_the_shipped_head_ranks_any_string_not_only_the_one_of_its_table() -> None:
+    """Trained on the 4,930 rows of the table alone, it fell from tau 0.82 on held-out rows to 0.60 on other strings."""
+    model, config = (
+        create_model("svge", "nb201", pretrained="digits"),
+        state_dicts.read_card("svge_nb201-digits")["run"],
+    )
+    data = prepare(DataConfig(**config["data"]))
+    assert data.y is not None and isinstance(model, GraphVAE)
+    in_table = set(load_table("digits201").architectures.index_keys())
+    test = data.archs[data.split.test]
+    other = torch.tensor([key not in in_table for key in test.index_keys()])
+    found, label = model.predict(test).detach(), data.y[data.split.test]
+    assert 400 < other.sum() < 500
+    assert kendall_tau(found, label) > 0.81 and kendall_tau(found[other], label[other]) > 0.81
+
+
+def test_the_list_and_the_cards_agree() -> None:
+    """What `make zoo` would train is what the cards say was trained, so that it has nothing to do."""
+    for name, (entry, _) in read_list(LIST).items():
+        assert is_released(entry, LIST.parent), f"{name}: another training, or other weights, than its card says"
 
 
 @pytest.mark.parametrize("name", NAMES)
