@@ -91,12 +91,14 @@ def create_model(
     Args:
         name: as listed by :func:`list_models`.
         space: name or object.
-        pretrained: True or a tag for shipped weights, the path of a run folder or .safetensors file, or the address of
-            one, which may end on `#sha256=HEX`.
+        pretrained: True or a tag for shipped weights, the path of a run folder or .safetensors file (`./NAME` where a
+            tag has that name), or the http, https or file address of one, which may end on `#sha256=HEX`.
         overrides: fields of the model's config; with weights, those that change no shape.
 
     Raises:
         UnknownName: model, space, config field or weights that do not exist.
+        InvalidValues: `pretrained` of another type, or an address of something else.
+        MissingData, DownloadFailed: no such file, or one that cannot be fetched.
         CheckpointMismatch: weights of another model, space, vocabulary or config.
         CorruptFile: weights that are damaged, or not those their card was written for.
 
