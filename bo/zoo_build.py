@@ -22,7 +22,7 @@ from graphnas.run_folder import RunFolder, plain
 from graphnas.state_dicts import CARD_FORMAT
 from graphnas.train.config import VAEConfig
 from graphnas.train.data import Prepared, prepare
-from graphnas.train.result_files import finite, read_result
+from graphnas.train.result_files import finite, read_result, settled
 from graphnas.train.vae import load_vae, train_or_continue
 
 UNCHANGED = 5e-4
@@ -45,7 +45,8 @@ class Entry:
     """The whole configuration of that training."""
     seed: int
     bar: float
-    """Least share of test architectures that must come back exactly."""
+    """Least share of test architectures that must come back exactly; of a predictor, least mean correlation of its code
+    with properties."""
     tag: str = ""
 
 
@@ -127,7 +128,9 @@ def board_values(board: Path | None, config: VAEConfig, sizes: BoardSizes) -> di
         return None
     result = read_result(path)
     made = result["made"]
-    if made["run"] != finite(plain(config)) or made["sizes"]["evaluation"] != finite(asdict(sizes.evaluation)):
+    if settled(made["run"]) != settled(finite(plain(config))) or made["sizes"]["evaluation"] != finite(
+        asdict(sizes.evaluation)
+    ):
         return None
     labels = made["labels"]
     values: dict[str, Any] = result["values"]
@@ -197,7 +200,7 @@ def is_released(entry: Entry, out: Path) -> bool:
         return False
     try:
         card = json.loads(path.read_text())
-        same = card["run"] == finite(entry.run) and card["format"] == CARD_FORMAT
+        same = settled(card["run"]) == settled(finite(entry.run)) and card["format"] == CARD_FORMAT
         return bool(same and card["sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest())
     except (ValueError, KeyError, TypeError) as error:
         raise CorruptFile(f"{path} is damaged: delete it to make it again") from error

@@ -9,6 +9,7 @@ from graphnas.bo.converged_gp import Scale, fit_converged_gp
 from graphnas.bo.vae_board import BoardSizes, Labels, labelled_cells
 from graphnas.metrics import pearson, rmse
 from graphnas.models import GraphVAE
+from graphnas.spaces import Architectures, SearchSpace
 from graphnas.train.data import Prepared, random_rows
 from graphnas.train.evaluate import encode_all, evaluate_vae, prediction
 
@@ -45,9 +46,10 @@ def vae_metrics(values: dict[str, float], data: Prepared, sizes: BoardSizes) -> 
     found["nll"] = metric(values["nll"], f"{test}; nats per graph")
     found |= {name: metric(values[name], points) for name in PRIOR}
     if "prediction_pearson" in values:
-        r = values["prediction_pearson"]
-        found["prediction_pearson"] = metric(r, test, correlation_interval(r, graphs))
-        found |= {name: metric(values[name], test) for name in ("prediction_kendall", "prediction_rmse")}
+        r, archs = values["prediction_pearson"], data.archs[judged_rows(data, sizes)]
+        functions, where = independent(data.space, archs), f"{test}{among(data.space, archs)}"
+        found["prediction_pearson"] = metric(r, where, correlation_interval(r, functions))
+        found |= {name: metric(values[name], where) for name in ("prediction_kendall", "prediction_rmse")}
     return found
 
 
@@ -59,14 +61,15 @@ def latent_metrics(model: GraphVAE, data: Prepared, sizes: BoardSizes) -> dict[s
     cells = labelled_cells(data, Labels(), sizes.max_labels)
     if cells is None:
         return {}
-    where = f"Gaussian process on {len(cells.train):,} codes, {len(cells.test):,} test labels of the built-in table"
+    labels = f"{len(cells.test):,} test labels of the built-in table{among(data.space, cells.test)}"
+    where = f"Gaussian process on {len(cells.train):,} codes, {labels}"
     scale = Scale.of(cells.train_y)
     gp = fit_converged_gp(
         encode_all(model, cells.train), scale.standardise(cells.train_y), 0, sizes.fit_points, sizes.gp_points
     )
     foretold, actual = gp.predict(encode_all(model, cells.test))[0], scale.standardise(cells.test_y)
     found = {"converged_pearson": pearson(foretold, actual), "converged_rmse": rmse(foretold, actual)}
-    return latent_rows(found, len(cells.test), where)
+    return latent_rows(found, independent(data.space, cells.test), where)
 
 
 def latent_rows(values: dict[str, float], labels: int | None, where: str) -> dict[str, Metric]:
@@ -76,6 +79,17 @@ def latent_rows(values: dict[str, float], labels: int | None, where: str) -> dic
         "latent_r": metric(r, where, None if labels is None else correlation_interval(r, labels)),
         "latent_rmse": metric(error, where),
     }
+
+
+def independent(space: SearchSpace, archs: Architectures) -> int:
+    """How many different functions there are: architectures that compute the same share one label."""
+    return len(space.class_ids(archs).unique())
+
+
+def among(space: SearchSpace, archs: Architectures) -> str:
+    """In words, how many functions there are where they are fewer than the architectures."""
+    count = independent(space, archs)
+    return "" if count == len(archs) else f", {count:,} different functions"
 
 
 def metric(value: float, measured_on: str, interval: tuple[float, float] | None = None) -> Metric:

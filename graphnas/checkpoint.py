@@ -117,19 +117,31 @@ def read_model_file(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
-        raise MissingData(f"no model file at {path}: train one, or see `graphnas models list`")
+        raise MissingData(f"no model file at {path}: train one, or see `graphnas models list --pretrained`")
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {}).get("graphnas", "null"))
+            check_header(path, header)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
-    except (SafetensorError, OSError, ValueError) as error:
+    except GraphnasError:
+        raise
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
         raise CorruptFile(f"{path} is truncated, damaged or not a .safetensors file: {error}") from error
-    if not isinstance(header, dict) or any(type(header.get(name)) is not kind for name, kind in HEADER.items()):
-        raise CorruptFile(f"{path} holds tensors but no graphnas header: was it saved with save_model()?")
     if header.get("crc32") not in (None, checksum(tensors)):
         raise CorruptFile(f"{path} is damaged: its weights do not have the checksum of its header")
-    if header["format"] > FORMAT_VERSION:
-        raise CheckpointMismatch(
-            f"{path} has format {header['format']}, this graphnas reads up to {FORMAT_VERSION}: update graphnas"
-        )
     return header, tensors
+
+
+def check_header(path: Path, header: Any) -> None:
+    """Refuse what is no header of a model file, or one of the future, whose entries may be others.
+
+    Raises:
+        CorruptFile, CheckpointMismatch: see :func:`read_model_file`.
+    """
+    written = header.get("format") if isinstance(header, dict) else None
+    if type(written) is int and written > FORMAT_VERSION:
+        raise CheckpointMismatch(
+            f"{path} has format {written}, this graphnas reads up to {FORMAT_VERSION}: update graphnas"
+        )
+    if not isinstance(header, dict) or any(type(header.get(name)) is not kind for name, kind in HEADER.items()):
+        raise CorruptFile(f"{path} holds tensors but no graphnas header: was it saved with save_model()?")

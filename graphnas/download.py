@@ -10,6 +10,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from graphnas.errors import DownloadFailed
+from graphnas.lock import alone
 from graphnas.sources import BLOCK, Source
 
 TIMEOUT = 30.0  # seconds without a byte
@@ -26,7 +27,8 @@ def fetch(
 ) -> Path:
     """An official file, fetched if it is not there yet and checked in any case.
 
-    A cut transfer leaves `<file>.part` and goes on from there, now or in the next call.
+    A cut transfer leaves `<file>.part` and goes on from there, now or in the next call. Processes that want the same
+    file fetch it once.
 
     Args:
         source: what to fetch.
@@ -36,8 +38,8 @@ def fetch(
         wait: seconds before the second attempt, doubled for every further one.
 
     Raises:
-        DownloadFailed: offline, refused, cut again and again, another hash, or on a page that needs a browser; the text
-            says what to do by hand.
+        DownloadFailed: offline, refused, cut again and again, another hash, nowhere to save it, or on a page that
+            needs a browser; the text says what to do by hand.
     """
     target = (source.place() if folder is None else Path(folder) / source.file).expanduser()
     if target.exists():
@@ -50,10 +52,25 @@ def fetch(
         )
     if not url.startswith(("https://", "http://")):
         raise DownloadFailed(f"expected an http or https address (got {url})")
+    try:
+        return _fetch_alone(source, url, target, progress, wait)
+    except DownloadFailed:
+        raise
+    except OSError as error:
+        raise DownloadFailed(
+            f"cannot save {target}: {error.strerror or error}. Mend that or set GRAPHNAS_HOME to another folder"
+        ) from error
+
+
+def _fetch_alone(source: Source, url: str, target: Path, progress: Progress | None, wait: float) -> Path:
+    """Fetches while other processes that want the same file wait, and then find it."""
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.part")
-    _fill(url, part, progress, wait, f"Get it on another machine and save it as {target}")
-    return _checked(source, part, target)
+    with alone(target.with_name(f"{target.name}.lock")):
+        if target.exists():
+            return _checked(source, target, target)
+        _fill(url, part, progress, wait, f"Get it on another machine and save it as {target}")
+        return _checked(source, part, target)
 
 
 def _checked(source: Source, path: Path, target: Path) -> Path:
@@ -67,7 +84,8 @@ def _checked(source: Source, path: Path, target: Path) -> Path:
         raise DownloadFailed(
             f"{target.name} is not the published file: {problem}. It was moved to {aside}; download again"
         )
-    path.replace(target)
+    if path != target:
+        path.replace(target)
     return target
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
 from types import NoneType, UnionType
 from typing import Any, ClassVar, Union, cast, get_args, get_origin, get_type_hints
@@ -223,23 +223,30 @@ def vocabulary_hash(space: SearchSpace) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def load_weights(model: nn.Module, state: dict[str, Tensor], source: str) -> None:
+def load_weights(model: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
     """Strictly load a state dict.
 
     Raises:
         CheckpointMismatch: naming the first missing, unexpected or misshapen tensor.
     """
-    own = model.state_dict()
+    check_shapes(model.state_dict(), state, source, type(model).__name__)
+    model.load_state_dict(state)
+
+
+def check_shapes(own: Mapping[str, Tensor], state: Mapping[str, Tensor], source: str, kind: str) -> None:
+    """Refuse a state dict whose names or shapes are not those of a model's `own`, which may be on the meta device.
+
+    Raises:
+        CheckpointMismatch: see :func:`load_weights`.
+    """
     missing, unexpected = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
     if missing or unexpected:
         raise CheckpointMismatch(
-            f"{source} does not fit {type(model).__name__}: {len(missing)} tensors missing {missing[:2]}, "
+            f"{source} does not fit {kind}: {len(missing)} tensors missing {missing[:2]}, "
             f"{len(unexpected)} unexpected {unexpected[:2]}"
         )
     for name, tensor in own.items():
         if state[name].shape != tensor.shape:
             raise CheckpointMismatch(
-                f"{source} does not fit {type(model).__name__}: {name} should be {list(tensor.shape)} "
-                f"(got {list(state[name].shape)})"
+                f"{source} does not fit {kind}: {name} should be {list(tensor.shape)} (got {list(state[name].shape)})"
             )
-    model.load_state_dict(state)

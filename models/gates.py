@@ -125,7 +125,8 @@ class GATES(Predictor):
         self.register_buffer("unhindered", flags(self.space, config.open_ops), persistent=False)
         self.register_buffer("bypassed", op_flags(self.space, config.bypassed_ops), persistent=False)
         self.unhindered[INPUT] = config.flow == "edge"
-        self.opens, self.contracts = bool(self.unhindered.any()), bool(config.bypassed_ops)
+        self.opens = bool(config.open_ops) or config.flow == "edge"
+        self.contracts = bool(config.bypassed_ops)
 
     def layer(self, config: GATESConfig, in_dim: int, out_dim: int, by_sender: bool) -> FlowLayer:
         """A layer of the stack."""

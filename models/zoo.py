@@ -11,8 +11,8 @@ from typing import Any, Literal, TypeVar
 import torch
 
 from graphnas.checkpoint import read_model_file, write_model_file
-from graphnas.errors import CheckpointMismatch, GraphnasError, UnknownName
-from graphnas.models.base import GraphModel, GraphVAE, load_weights, vocabulary_hash
+from graphnas.errors import CheckpointMismatch, GraphnasError, InvalidValues, UnknownName
+from graphnas.models.base import GraphModel, GraphVAE, check_shapes, load_weights, vocabulary_hash
 from graphnas.models.predictor import Predictor
 from graphnas.registry import Registry
 from graphnas.spaces import SearchSpace, get_space
@@ -91,12 +91,14 @@ def create_model(
     Args:
         name: as listed by :func:`list_models`.
         space: name or object.
-        pretrained: True or a tag for shipped weights, the path of a run folder or .safetensors file, or the address of
-            one, which may end on `#sha256=HEX`.
+        pretrained: True or a tag for shipped weights, the path of a run folder or .safetensors file (`./NAME` where a
+            tag has that name), or the http, https or file address of one, which may end on `#sha256=HEX`.
         overrides: fields of the model's config; with weights, those that change no shape.
 
     Raises:
         UnknownName: model, space, config field or weights that do not exist.
+        InvalidValues: `pretrained` of another type, or an address of something else.
+        MissingData, DownloadFailed: no such file, or one that cannot be fetched.
         CheckpointMismatch: weights of another model, space, vocabulary or config.
         CorruptFile: weights that are damaged, or not those their card was written for.
 
@@ -158,15 +160,36 @@ def load_model(path: Path, expect: tuple[str, SearchSpace] | None = None, **over
         raise CheckpointMismatch(
             f"{path} holds {header['model']!r} for {header['space']!r}, expected {expect[0]!r} for {expect[1].name!r}"
         )
-    space = get_space(header["space"]) if expect is None else expect[1]
+    try:
+        space = get_space(header["space"]) if expect is None else expect[1]
+    except UnknownName as error:
+        raise CheckpointMismatch(f"{path}: {error}") from error
     if vocabulary_hash(space) != header["vocabulary"]:
         raise CheckpointMismatch(f"{path} was trained on another vocabulary of {space.name!r} than this graphnas has")
+    name, config = header["model"], {**header["config"], **overrides}
     try:
-        model = create_model(header["model"], space, **{**header["config"], **overrides})
+        shapes = shapes_of(name, space, config)
+        if shapes is not None:
+            check_shapes(shapes, tensors, str(path), repr(name))
+        model = create_model(name, space, **config)
+    except CheckpointMismatch:
+        raise
     except (GraphnasError, TypeError, ValueError, RuntimeError) as error:  # a config that builds no model
         raise CheckpointMismatch(f"{path}: {error}") from error
     load_weights(model, tensors, str(path))
     return model.eval()
+
+
+def shapes_of(name: str, space: SearchSpace, config: dict[str, Any]) -> dict[str, torch.Tensor] | None:
+    """The state dict of a model on the meta device, where even a config of absurd sizes takes no memory.
+
+    None for a model that computes with its tensors while it is made, which that device cannot.
+    """
+    try:
+        with torch.device("meta"):
+            return create_model(name, space, **config).state_dict()
+    except RuntimeError:
+        return None
 
 
 def load_pretrained(
@@ -174,22 +197,27 @@ def load_pretrained(
 ) -> GraphModel:
     """The model that `pretrained` means: shipped weights for True or a tag, else those at a path or an address.
 
+    A tag goes before a file or folder of the same name, which `./NAME` means in any case.
+
     Raises:
+        InvalidValues: anything else.
         UnknownName: no such weights.
         CheckpointMismatch: of another model, space, vocabulary or config than asked for, or than their card says.
         CorruptFile: damaged.
     """
-    from graphnas.state_dicts import find, read_card, resolve
+    from graphnas.state_dicts import find, is_place, is_shipped, read_card, resolve
 
-    if pretrained is not True and (Path(pretrained).exists() or "://" in str(pretrained)):
-        return load_model(resolve(pretrained), (name, space), **overrides)
+    if pretrained is not True and (not isinstance(pretrained, str | Path) or not str(pretrained)):
+        raise InvalidValues(f"pretrained should be True, a tag, a path or an address (got {pretrained!r})")
     shipped = f"{name}_{space.name}" + ("" if pretrained is True else f"-{pretrained}")
+    is_name = isinstance(pretrained, str) and (is_shipped(shipped) or not is_place(pretrained))
+    if pretrained is not True and not is_name:
+        return load_model(resolve(pretrained), (name, space), **overrides)
     card = read_card(shipped)
     for field, wanted in (("model", name), ("space", space.name), ("vocabulary_hash", vocabulary_hash(space))):
         if card[field] != wanted:
             raise CheckpointMismatch(f"the card {shipped} is about {field} {card[field]!r}, expected {wanted!r}")
     path = find(shipped)
-    config = read_model_file(path)[0]["config"]
-    if config != card["config"]:
+    if read_model_file(path)[0]["config"] != card["config"]:
         raise CheckpointMismatch(f"{path} has another config than its card says: reinstall graphnas")
     return load_model(path, (name, space), **overrides)

@@ -8,6 +8,7 @@ from importlib.resources import as_file
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urldefrag, urlsplit
+from urllib.request import url2pathname
 
 from graphnas.download import fetch
 from graphnas.errors import CorruptFile, InvalidValues, MissingData
@@ -16,6 +17,8 @@ from graphnas.sources import Source
 from graphnas.state_dicts import cards
 
 SUFFIX = ".safetensors"
+WAIT = 0.5
+"""Seconds before a second attempt: weights are small, and who is offline wants to know it soon."""
 
 
 def find(name: str) -> Path:
@@ -40,7 +43,7 @@ def find(name: str) -> Path:
         raise MissingData(
             f"expected the weights {name}{SUFFIX} next to their card (got none in {cards.folder()}): reinstall graphnas"
         )
-    return fetch(source_of(name, card), cached.parent)
+    return fetch(source_of(name, card), cached.parent, wait=WAIT)
 
 
 def source_of(name: str, card: dict[str, Any]) -> Source:
@@ -52,41 +55,63 @@ def source_of(name: str, card: dict[str, Any]) -> Source:
 
 
 def fetch_weights(address: str) -> Path:
-    """Weights at an http(s) address, kept below $GRAPHNAS_HOME: one that was fetched before is not fetched again.
+    """Weights at an address: those of http(s) are kept below $GRAPHNAS_HOME and not fetched again.
 
     Args:
-        address: `https://host/path/NAME.safetensors`, with `#sha256=HEX` at its end where the hash is known.
+        address: `https://host/path/NAME.safetensors` or `file:///path/NAME.safetensors`, with `#sha256=HEX` at its end
+            where the hash is known.
 
     Raises:
-        InvalidValues: no .safetensors file, or a fragment that is no SHA-256.
+        InvalidValues: another kind of address, no .safetensors file, or a fragment that is no SHA-256.
+        MissingData: no such local file.
+        CorruptFile: a local file with another hash.
         DownloadFailed: refused, cut, or another hash.
     """
     url, fragment = urldefrag(address)
-    file = unquote(urlsplit(url).path).rpartition("/")[2]
+    parts = urlsplit(url)
+    file = unquote(parts.path).rpartition("/")[2]
     wanted = re.fullmatch(r"sha256=([0-9a-f]{64})", fragment.lower())
     if fragment and wanted is None:
         raise InvalidValues(f"expected #sha256= and 64 hexadecimal digits at the end of {url} (got #{fragment})")
-    if not file.endswith(SUFFIX):
-        raise InvalidValues(f"expected the address of a {SUFFIX} file (got {address})")
+    if not file.endswith(SUFFIX) or parts.scheme not in ("https", "http", "file"):
+        raise InvalidValues(f"expected a https, http or file address of a {SUFFIX} file (got {address})")
+    if parts.scheme == "file":
+        path = Path(url2pathname(parts.path))
+        if not path.is_file():
+            raise MissingData(f"no model file at {address}")
+        return path if wanted is None else check_hash(path, wanted[1], "get it again")
     source = Source(
         name="state_dicts", file=file, about="weights", licence="as its author says", size=0, page=url, url=url,
         sha256=wanted and wanted[1],
     )  # fmt: skip
-    return fetch(source, home() / "state_dicts" / hashlib.sha256(url.encode()).hexdigest()[:16])
+    return fetch(source, home() / "state_dicts" / hashlib.sha256(url.encode()).hexdigest()[:16], wait=WAIT)
 
 
 def resolve(text: str | Path) -> Path:
-    """The path of a file or folder, or the weights of a name in the list, or of an address.
+    """The path of shipped weights by their name, of those at an address, or of a file or folder.
+
+    A name goes before a file or folder of the same name, which `./NAME` means in any case.
 
     Raises:
         UnknownName: no file of that name in this folder, nor such weights.
-        CorruptFile, MissingData, DownloadFailed: see :func:`find`.
+        CorruptFile, MissingData, InvalidValues, DownloadFailed: see :func:`find` and :func:`fetch_weights`.
     """
-    if str(text).startswith(("https://", "http://")):
-        return fetch_weights(str(text))
-    path = Path(text)
-    is_path = path.exists() or len(path.parts) > 1 or path.suffix == SUFFIX
-    return path if is_path else find(str(text))
+    if isinstance(text, str) and "://" in text:
+        return fetch_weights(text)
+    if isinstance(text, str) and (is_shipped(text) or not is_place(text)):
+        return find(text)
+    return Path(text).expanduser()
+
+
+def is_shipped(name: str) -> bool:
+    """Whether there is a card of that name."""
+    return name in cards.card_files()
+
+
+def is_place(text: str | Path) -> bool:
+    """Whether a text looks like a path or an address rather than like a name: it is there, or has a / or suffix."""
+    path = Path(text).expanduser()
+    return isinstance(text, Path) or len(path.parts) > 1 or "/" in text or path.suffix == SUFFIX or path.exists()
 
 
 def check_hash(path: Path, wanted: str, advice: str) -> Path:

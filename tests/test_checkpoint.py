@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 
 from graphnas import checkpoint, create_model, get_space
 from graphnas.checkpoint import make_folder, read_model_file, remove_partial, write_atomically, write_bytes, write_text
-from graphnas.errors import CheckpointMismatch, CorruptFile, GraphnasError, MissingData, UnknownName
+from graphnas.errors import CheckpointMismatch, CorruptFile, GraphnasError, MissingData
 from graphnas.models import GraphModel, load_model, save_model
 
 
@@ -219,7 +219,7 @@ def test_tensors_without_our_header(tmp_path: Path) -> None:
         ({"format": 99}, CheckpointMismatch, "has format 99, this graphnas reads up to 1: update graphnas"),
         ({"format": "1"}, CorruptFile, "no graphnas header"),
         ({"config": [1]}, CorruptFile, "no graphnas header"),
-        ({"space": "nowhere"}, UnknownName, "unknown search space 'nowhere'"),
+        ({"space": "nowhere"}, CheckpointMismatch, "model.safetensors: unknown search space 'nowhere'"),
         ({"vocabulary": "0" * 16}, CheckpointMismatch, "another vocabulary of 'toy'"),
         ({"model": "svgee"}, CheckpointMismatch, "unknown model 'svgee'"),
         ({"config": {"node_dim": 8, "depth": 3}}, CheckpointMismatch, "depth"),

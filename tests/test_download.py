@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import threading
 from collections.abc import Iterator
@@ -241,3 +242,37 @@ def test_folder_of_files_is_checked_file_by_file(source: Source, tmp_path: Path)
     with pytest.raises(DownloadFailed, match="b: expected the md5 .* .got "):
         get(source, tmp_path)
     assert (folder / "a").exists() and (folder / "b").exists()
+
+
+def test_who_comes_while_another_fetches_waits_and_finds_it(server: Server, source: Source, tmp_path: Path) -> None:
+    found: list[Path] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(get(source, tmp_path, server.url))) for _ in range(4)
+    ]  # fmt: skip
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [tmp_path / FILE] * 4 and found[0].read_bytes() == CONTENT
+    assert server.requests == [""]  # it was asked for once
+    assert [entry.name for entry in tmp_path.iterdir()] == [FILE]
+
+
+def test_nowhere_to_save_it(server: Server, source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DownloadFailed, match="cannot save .*official.bin: Not a directory.* set GRAPHNAS_HOME"):
+        get(source, tmp_path / "file" / "folder", server.url)
+    path = get(source, tmp_path, server.url)
+    monkeypatch.setattr(Path, "replace", lambda *_: pytest.fail("a good file stays where it is, be it read-only"))
+    assert get(source, tmp_path, server.url) == path
+
+
+def test_a_disk_that_is_full(
+    server: Server, source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    def full(*_: object) -> bool:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("graphnas.download._receive", full)
+    with pytest.raises(DownloadFailed, match="cannot save .*No space left on device"):
+        get(source, tmp_path, server.url)

@@ -94,6 +94,9 @@ class DataConfig:
     """Metric of the table; a validation accuracy if not given."""
     budget: int | None = None
     """Budget (epochs) of the table; its largest if not given."""
+    whole_space: bool | None = None
+    """With labels, every architecture of the space with the label of its class, not the rows of the table alone: where
+    many architectures compute the same, a table may have one of them, and a model that saw no other misjudges them."""
 
     def __post_init__(self) -> None:
         if not 0 < self.held_out < 1:

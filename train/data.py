@@ -30,8 +30,11 @@ def prepare(config: DataConfig) -> Prepared:
 
     Raises:
         GraphnasError: too few graphs for the split, labels of another space, no such metric or budget.
+        InvalidValues: the whole space is asked for by name, but without labels there is nothing else.
     """
     space = get_space(config.space)
+    if config.whole_space is not None and config.labels is None:
+        raise InvalidValues("data.whole_space says which architectures get labels: give data.labels too")
     if config.labels is None:
         archs, y = unlabelled(space, config.num_graphs, config.split_seed), None
     else:
@@ -60,14 +63,19 @@ def unlabelled(space: SearchSpace, num_graphs: int | None, seed: int) -> Archite
 
 
 def labelled(space: SearchSpace, config: DataConfig) -> tuple[Architectures, Tensor]:
-    """The rows of a table with their values; rows without the value are left out."""
+    """The rows of a table, or all of its space, with their values; what has no value is left out.
+
+    Raises:
+        OutsideSpace: all of a space that cannot be enumerated.
+        SpaceMismatch, GraphnasError: see :func:`prepare`.
+    """
     from graphnas.tables import load_table
 
     assert config.labels is not None
     table = load_table(config.labels, space=space)
     if table.space.name != space.name:
         raise SpaceMismatch(f"table {config.labels} is about {table.space.name}, the run about {space.name}")
-    archs = table.architectures
+    archs = space.enumerate() if config.whole_space else table.architectures
     metric = config.metric or table.default_metric
     y = table.query(archs, metric, config.budget)
     known = ~y.isnan()

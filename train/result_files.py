@@ -44,7 +44,7 @@ def is_finished(path: Path, made: dict[str, Any]) -> bool:
     """
     if not path.exists():
         return False
-    if read_result(path)["made"] != made:
+    if settled(read_result(path)["made"]) != settled(made):
         raise GraphnasError(f"{path} was made with another recipe, labels or profile: choose another --out")
     return True
 
@@ -52,3 +52,10 @@ def is_finished(path: Path, made: dict[str, Any]) -> bool:
 def finite(content: Any) -> Any:
     """The same content as JSON gives it back, with None where a number is NaN."""
     return json.loads(json.dumps(content), parse_constant=lambda name: None)
+
+
+def settled(content: Any) -> Any:
+    """The same content without what is None: an option nobody gave is the same as one that did not exist yet."""
+    if isinstance(content, dict):
+        return {name: settled(value) for name, value in content.items() if value is not None}
+    return [settled(value) for value in content] if isinstance(content, list) else content

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from graphnas import state_dicts
 from graphnas.bo.zoo_build import Entry, is_released, release_vae
 from graphnas.bo.zoo_plots import draw_missing
 from graphnas.bo.zoo_pretrain import PretrainConfig, release_predictor
@@ -17,7 +18,7 @@ from graphnas.commands.board_options import Job, run_jobs
 from graphnas.commands.parsing import UsageError, make_parser, parse, print_table
 from graphnas.commands.train_cli import read_options, to_config
 from graphnas.commands.zoo_text import pretrained_rows, write_cards
-from graphnas.errors import CorruptFile, GraphnasError
+from graphnas.errors import CorruptFile, GraphnasError, MissingData
 from graphnas.models import model_info
 from graphnas.run_folder import plain
 from graphnas.spaces import get_space
@@ -32,6 +33,8 @@ again, nor a run folder RUNS/NAME_SEED trained again, so the command can be inte
 
 Example: graphnas models build "svge_*" --out state_dicts"""
 
+LIST = Path(state_dicts.__file__).with_name("zoo.yaml")
+"""The list of the weights that ship."""
 Training = VAEConfig | PretrainConfig
 KEYS = {"properties", "model", "space", "recipe", "seed", "tag", "options", "bar"}
 
@@ -40,17 +43,18 @@ def run(command: str, arguments: Sequence[str]) -> None:
     """Make what is missing, write cards and table, print it."""
     parser = make_parser(command, DESCRIPTION)
     parser.add_argument("names", nargs="*", default=["*"], help="names or patterns of the list")
-    parser.add_argument("--list", type=str, default="state_dicts/zoo.yaml", help="YAML list of weights")
+    parser.add_argument("--list", type=str, help="YAML list of weights (default that of graphnas)")
     parser.add_argument("--runs", type=str, default="runs/zoo", help="folder of run folders")
     parser.add_argument("--out", type=str, default="state_dicts", help="folder of weights and cards")
     parser.add_argument("--board", type=str, help="folder of leaderboard results that measured the same runs")
     parser.add_argument("--jobs", type=int, default=1, help="trainings at the same time, one thread each")
     options = parse(parser, arguments)
     out, board = Path(options.out), None if options.board is None else Path(options.board)
-    entries = read_list(Path(options.list))
+    path = LIST if options.list is None else Path(options.list)
+    entries = read_list(path)
     chosen = {name: entry for name, entry in entries.items() if any(fnmatchcase(name, one) for one in options.names)}
     if not chosen:
-        raise UsageError(f"no weights in {options.list} are called {' or '.join(options.names)}")
+        raise UsageError(f"no weights in {path} are called {' or '.join(options.names)}")
     jobs: list[Job] = []
     for name, (entry, config) in chosen.items():
         folder = Path(options.runs) / f"{name}_{entry.seed}"
@@ -72,8 +76,11 @@ def read_list(path: Path) -> dict[str, tuple[Entry, Training]]:
     """Entries and trainings by name.
 
     Raises:
-        CorruptFile: no such list.
+        MissingData: no such file.
+        CorruptFile: it holds something else.
     """
+    if not path.is_file():
+        raise MissingData(f"no list of weights at {path}: --list names a YAML file like {LIST}")
     try:
         content = yaml.safe_load(path.read_text())
         lines, bars = content["weights"], content["bars"]
@@ -109,7 +116,9 @@ def read_line(line: dict[str, Any], bar: float) -> tuple[Entry, Training]:
 def about_data(model: str, data: DataConfig, labels: str) -> str:
     """What a model was trained on, in words."""
     space, count = get_space(data.space), data.num_graphs
-    if data.labels is not None:
+    if data.whole_space:
+        graphs, labels = f"all {space.size:,} architectures", f"{labels} of the class of each"
+    elif data.labels is not None:
         graphs = f"the {len(load_table(data.labels, space=space).architectures):,} rows of table {data.labels}"
     elif count is not None:
         graphs = f"{count:,} random architectures"

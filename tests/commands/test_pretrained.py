@@ -11,7 +11,7 @@ import torch
 import yaml
 
 from graphnas import create_model, get_space
-from graphnas.bo.zoo_metrics import correlation_interval, share_interval
+from graphnas.bo.zoo_metrics import among, correlation_interval, independent, share_interval
 from graphnas.cli import main
 from graphnas.commands.zoo_text import FIELDS, card_text, readme_text
 from graphnas.models import save_model
@@ -120,6 +120,23 @@ def test_build_refuses_what_is_below_the_bar(
     assert "below 1.1" in capsys.readouterr().err and not list((tmp_path / "out").glob("*.safetensors"))
     path.write_text("bars: {toy: 1}\nweights: [{model: svge, space: toy, colour: red}]\n")
     assert main(listed) == 2 and "colour" in capsys.readouterr().err
+
+
+def test_build_finds_its_list_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["models", "build", "none"]) == 2
+    assert "zoo.yaml are called none" in capsys.readouterr().err
+    assert main(["models", "build", "--list", "none.yaml"]) == 2
+    assert "no list of weights at none.yaml: --list names" in capsys.readouterr().err
+
+
+def test_labels_shared_by_architectures_count_once() -> None:
+    space = get_space("nb201")
+    archs = space.enumerate()
+    assert independent(space, archs) == 4930 and among(space, archs) == ", 4,930 different functions"
+    assert among(space, archs[:1]) == ""
 
 
 def test_intervals() -> None:

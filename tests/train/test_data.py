@@ -125,3 +125,16 @@ def test_random_rows_are_a_seeded_draw_without_repetition() -> None:
 def test_seeds_out_of_range_are_refused(seed: int) -> None:
     with pytest.raises(InvalidValues, match="seed must be at least 0"):
         seeded(seed)
+
+
+def test_the_whole_space_takes_the_labels_of_its_classes() -> None:
+    """digits201 has one string per function; the others get its label, and no function lies in two parts."""
+    rows, data = (prepare(DataConfig("nb201", labels="digits201", whole_space=some)) for some in (None, True))
+    assert len(rows.archs) == 4930 and len(data.archs) == 15625 and data.y is not None and rows.y is not None
+    label = dict(zip(data.space.functional_keys(rows.archs), rows.y.tolist(), strict=True))
+    keys = data.space.functional_keys(data.archs)
+    assert [label[key] for key in keys] == data.y.tolist()
+    classes = [{keys[row] for row in index.tolist()} for index in rows_of(data).values()]
+    assert not classes[0] & classes[1] and not classes[0] & classes[2] and not classes[1] & classes[2]
+    with pytest.raises(InvalidValues, match=r"give data\.labels too"):
+        prepare(DataConfig("nb201", whole_space=True))
