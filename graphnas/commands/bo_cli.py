@@ -144,6 +144,8 @@ def search(config: SearchConfig, model: GraphVAE | None, folder: Path, stop_on_e
     print_table(top_rows(setting, history, SHOWN) if config.cost is None else front_rows(setting, history))
     print(summary(config, history, result["values"]["snapped"]))
     stderr("\n".join(map(str, paths)))
+    if all(evaluation.error for evaluation in history.evaluations):
+        raise GraphnasError(f"no evaluation has succeeded, the first failed because of: {history.evaluations[0].error}")
 
 
 def summary(config: SearchConfig, history: History, snapped: int) -> str:
@@ -168,7 +170,7 @@ def compare(config: SearchConfig, model: GraphVAE | None, options: Namespace) ->
     methods = [name for name in options.methods if model is not None or not name.startswith("latent")]
     left_out = [name for name in options.methods if name not in methods]
     if left_out and options.methods != list(COMPARED):
-        raise UsageError(f"{', '.join(left_out)} need a trained model: pass --model RUN")
+        raise UsageError(f"there is no latent space for {', '.join(left_out)} without a model: pass --model RUN")
     if left_out:
         stderr(f"without --model there is no latent space: {', '.join(left_out)} left out")
     shares = [seeds[start :: options.jobs] for start in range(options.jobs)]
