@@ -17,6 +17,7 @@ from graphnas.bo.config import SearchConfig
 from graphnas.bo.pareto import hypervolume
 from graphnas.bo.search import History
 from graphnas.checkpoint import write_text
+from graphnas.errors import InvalidValues
 from graphnas.plot.search_curves import search_curves
 from graphnas.spaces import get_space
 from graphnas.train.board_text import interval_text, table_head, table_line
@@ -124,7 +125,12 @@ def write_report(histories: Mapping[str, Mapping[int, History]], config: SearchC
         histories: method -> seed -> history.
         config: what they share.
         folder: to write into.
+
+    Raises:
+        InvalidValues: no search, or one without an evaluation.
     """
+    if not histories or not all(len(history.evaluations) for runs in histories.values() for history in runs.values()):
+        raise InvalidValues("expected at least one search, and an evaluation of each")
     sign, label = config.oracle.sign, f"{config.oracle.label} of the best so far"
     curves = value_curves(histories)
     if config.cost is not None:

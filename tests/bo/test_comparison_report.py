@@ -104,7 +104,7 @@ def test_searches_that_ended_early_or_failed(tmp_path: Path) -> None:
     assert lines[3].endswith("| – | – |")
     rows = list(csv.DictReader((tmp_path / "curves.csv").open()))
     assert len(rows) == 9 + 6 and [row["value"] for row in rows if row["method"] == "failed"] == [""] * 9
-    with pytest.raises(InvalidValues, match="at least one curve"):
+    with pytest.raises(InvalidValues, match="at least one search"):
         write_report({}, config(), tmp_path)
 
 

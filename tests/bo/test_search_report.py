@@ -14,13 +14,11 @@ from graphnas.bo.setting import Setting
 from tests.bo.searches import MODEL, SPACE, config, score, write_labels
 
 
-def found(count: int, sign: float = 1.0) -> History:
-    """Every twentieth architecture of the space, the third of them failed."""
+def found(count: int, optimum: float = 0.0) -> History:
+    """Every twentieth architecture of the space with its score, less that of the optimum; the third of them failed."""
     archs = SPACE.enumerate()[::20][:count]
-    values = [float(value) for value in score(archs, sign)]
-    rows = [
-        Evaluation(text, value, value / 2, 1.0, "") for text, value in zip(SPACE.format(archs), values, strict=True)
-    ]
+    pairs = zip(SPACE.format(archs), (score(archs) - optimum).tolist(), strict=True)
+    rows = [Evaluation(text, value, value / 2, 1.0, "") for text, value in pairs]
     rows[2] = rows[2]._replace(value=math.nan, test=math.nan, error="no memory")
     return History(rows)
 
@@ -58,11 +56,12 @@ def test_files_of_a_search(model: object, tmp_path: Path) -> None:
 def test_the_front_is_what_nothing_is_better_than(falling: bool, tmp_path: Path) -> None:
     oracle = {"labels": str(write_labels(tmp_path / "toy.csv")), "metric": "error" if falling else "score"}
     setting = Setting(config(cost="params", oracle=oracle | {"minimise": falling}))
-    history = found(39, -1.0 if falling else 1.0)  # lower is better: the search is told minus the value
+    history = found(39, 1.0 if falling else 0.0)  # where lower is better a search is told minus the error, score - 1
     paths = write_search_report(setting, history, tmp_path)
     assert [path.name for path in paths] == ["evaluations.csv", "curve.png", "best.png", "front.png", "front.csv"]
     good = [one for one in history.evaluations if not one.error]
-    cost = dict(zip((one.arch for one in good), SPACE.cost(SPACE.parse([one.arch for one in good]))["params"].tolist()))
+    texts = [one.arch for one in good]
+    cost = dict(zip(texts, SPACE.cost(SPACE.parse(texts))["params"].tolist(), strict=True))
     expected = {
         one.arch
         for one in good
