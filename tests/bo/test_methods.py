@@ -82,21 +82,24 @@ def exhausted(search: Searcher) -> int:
         search.tell(archs, score(archs))
 
 
-def test_local_search_still_climbs_beside_refused_neighbours() -> None:
-    """It used to propose the refused neighbours of its centre again and again, and drew at random instead."""
-    setting = Setting(config(max_params=45))
-    allowed = setting.pool[setting.allowed(setting.pool)]
-    for seed in range(3):
-        search = make_searcher(setting, "local", seed)
-        spend(search, 4, 4)
-        for _ in range(10):
-            best = search.archs[int(search.values.argmax())]
-            around = set(SPACE.canonical_keys(SPACE.neighbors(best))) & set(SPACE.canonical_keys(allowed))
-            unknown = around - set(SPACE.canonical_keys(search.archs))
-            archs = search.ask(1)
-            if unknown:
-                assert set(SPACE.canonical_keys(archs)) <= unknown
-            search.tell(archs, score(archs))
+def test_local_search_leaves_a_centre_whose_other_neighbours_are_refused() -> None:
+    """It used to propose these again and again, and drew at random instead of going on from the next best."""
+    setting, allowed = smallest(60)
+    search = make_searcher(setting, "local", 0)
+    spend(search, 4, 4)
+    moved = 0
+    for _ in range(25):
+        known, best_first = set(SPACE.canonical_keys(search.archs)), search.values.argsort(descending=True, stable=True)
+        around = [
+            set(SPACE.canonical_keys(SPACE.neighbors(search.archs[row : row + 1]))) for row in best_first.tolist()
+        ]
+        left = [keys & allowed - known for keys in around]
+        centre = next(place for place, keys in enumerate(left) if keys)
+        archs = search.ask(1)
+        assert set(SPACE.canonical_keys(archs)) <= left[centre]
+        moved += centre > 0 and bool(around[0] - allowed)
+        search.tell(archs, score(archs))
+    assert moved
 
 
 @pytest.mark.parametrize("method", ["raw_gp", "local", "evolution"])
