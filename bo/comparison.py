@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from graphnas.bo.config import SearchConfig
 from graphnas.bo.methods import make_searcher
 from graphnas.bo.oracles import SnappedOracle
 from graphnas.bo.search import Evaluation, History, evaluate, run_search
-from graphnas.bo.search_folder import claim
+from graphnas.bo.search_folder import alone, claim
 from graphnas.bo.searcher import Searcher
 from graphnas.bo.setting import Setting
 from graphnas.errors import GraphnasError
@@ -43,7 +44,8 @@ def run_one(
         The result file.
 
     Raises:
-        GraphnasError: see :func:`make_searcher` and :func:`run_search`; a folder of other searches.
+        GraphnasError: see :func:`make_searcher` and :func:`run_search`; a folder of other searches, or in which
+            another process is at this one.
     """
     config, name = replace(setting.config, method=method, seed=seed), f"{method}-{seed}"
     result = folder / "results" / f"{name}.json"
@@ -53,12 +55,13 @@ def run_one(
         return result
     searcher = make_searcher(setting, method, seed)
     claim(config, folder)
-    known = begin(setting, searcher, seed)
-    batch_size = 1 if method in ONE_BY_ONE else config.batch_size
-    history = run_search(
-        searcher, setting.oracle, config.queries, batch_size, folder / "journals" / f"{name}.jsonl",
-        config.max_seconds or math.inf, stop_on_error, report,
-    )  # fmt: skip
+    journal, batch_size = folder / "journals" / f"{name}.jsonl", 1 if method in ONE_BY_ONE else config.batch_size
+    with alone(journal):
+        known = begin(setting, searcher, seed)
+        history = run_search(
+            searcher, setting.oracle, config.queries, batch_size, journal, config.max_seconds or math.inf,
+            stop_on_error, report,
+        )  # fmt: skip
     values = {
         "best_known": known,
         "failed": sum(bool(evaluation.error) for evaluation in history.evaluations),
@@ -91,15 +94,30 @@ def snapped(setting: Setting, history: History) -> int:
 
 def run_all(
     config: SearchConfig, model: GraphVAE | None, methods: Sequence[str], seeds: Iterable[int], folder: Path,
-    stop_on_error: bool = False,
+    stop_on_error: bool = False, parent: int | None = None,
 ) -> list[str]:  # fmt: skip
-    """All methods from all seeds, seed by seed; one line for each that failed, so that the others go on."""
+    """All methods from all seeds, seed by seed; one line for each that failed, so that the others go on.
+
+    Args:
+        config: what all searches share.
+        model: a trained VAE of the space, if there is one.
+        methods: of :data:`graphnas.bo.methods.METHODS`.
+        seeds: of each.
+        folder: see :func:`run_one`.
+        stop_on_error: end a search at its first evaluation that fails.
+        parent: process id of a command that this process ends with, after the evaluation it is at.
+    """
     torch.set_num_threads(1)
     setting, failures = Setting(config, model), []
+
+    def report(evaluation: Evaluation) -> None:
+        if parent is not None and os.getppid() != parent:
+            raise SystemExit("the command that has started this process was killed")
+
     for seed in seeds:
         for method in methods:
             try:
-                run_one(setting, method, seed, folder, stop_on_error=stop_on_error)
+                run_one(setting, method, seed, folder, report, stop_on_error)
             except GraphnasError as error:
                 failures.append(f"{method}, seed {seed}: {error}")
     return failures

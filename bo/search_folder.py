@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from graphnas.bo.config import SearchConfig
 from graphnas.bo.search import History, as_evaluation
-from graphnas.checkpoint import write_text
+from graphnas.checkpoint import make_folder, write_text
 from graphnas.errors import CorruptFile, GraphnasError
 from graphnas.train.result_files import finite, read_result
+
+log = logging.getLogger(__name__)
 
 SETTINGS = "search.json"
 """File of a folder that says what all searches in it share."""
@@ -54,6 +60,35 @@ def flat(content: dict[str, Any]) -> dict[str, Any]:
             {f"{name}.{inner}": one for inner, one in flat(value).items()} if isinstance(value, dict) else {name: value}
         )
     return found
+
+
+@contextmanager
+def alone(journal: Path) -> Iterator[None]:
+    """Keep a second process away from a journal; the lock ends with the process that holds it, however that ends.
+
+    Raises:
+        GraphnasError: another process is at it, or it cannot be opened.
+    """
+    if sys.platform == "win32":  # has no such locks
+        yield
+        return
+    import fcntl
+
+    make_folder(journal.parent)
+    try:
+        stream = journal.open("a")
+    except OSError as error:
+        raise GraphnasError(f"could not write {journal}: {error.strerror or error}") from error
+    with stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise GraphnasError(f"another process is writing {journal}: wait for its end, or end it") from error
+        except OSError as error:
+            logging.getLogger(__name__).warning(
+                "%s cannot be locked: start no second search there (%s)", journal, error
+            )
+        yield
 
 
 def read_histories(folder: Path) -> dict[str, dict[int, History]]:

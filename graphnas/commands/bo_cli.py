@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -35,14 +36,15 @@ from graphnas.train.result_files import read_result
 
 DESCRIPTION = """Search for the best architecture of a space in a number of evaluations, by Bayesian optimisation in the
 latent space of a trained VAE or by another method. Every evaluation is written to --out/journals as soon as it is
-known: the same command goes on where it was interrupted, and nothing is paid for twice.
+known: the same command goes on where it was interrupted, and nothing is paid for twice. An evaluation that fails counts
+as one and is written down with its reason.
 
 --compare runs several methods from several seeds under the same budget instead, and writes comparison.md, curves.csv
 and curves.png. With --cost the result is a Pareto front of value and cost.
 
 Examples: graphnas bo --space nb201 --model runs/svge --queries 100
           graphnas bo --space nb201 --model runs/svge --labels mine.csv --metric accuracy --compare --seeds 10
-          graphnas bo --recipe nb201_published --model runs/svge"""
+          graphnas bo --recipe nb201_published --labels nb201.csv --model runs/svge"""
 
 COMPARED = ("latent", "latent_random", "raw_gp", "evolution", "local", "random")
 QUICK = ["--queries=20", "--initial=5", "--batch_size=5", "--pool_size=500", "--start=0", "--seeds=2"]
@@ -173,9 +175,10 @@ def compare(config: SearchConfig, model: GraphVAE | None, options: Namespace) ->
         raise UsageError(f"there is no latent space for {', '.join(left_out)} without a model: pass --model RUN")
     if left_out:
         stderr(f"without --model there is no latent space: {', '.join(left_out)} left out")
-    shares = [seeds[start :: options.jobs] for start in range(options.jobs)]
-    done = Parallel(n_jobs=options.jobs)(
-        delayed(run_all)(config, model, methods, share, folder, options.stop_on_error) for share in shares if share
+    shares = [share for start in range(options.jobs) if (share := seeds[start :: options.jobs])]
+    parent = os.getpid() if len(shares) > 1 else None
+    done = Parallel(n_jobs=len(shares))(
+        delayed(run_all)(config, model, methods, share, folder, options.stop_on_error, parent) for share in shares
     )
     failures = [failure for part in done for failure in part]
     histories = read_histories(folder)

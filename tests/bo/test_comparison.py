@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -164,6 +165,16 @@ def test_one_failed_search_does_not_take_the_others_along(tmp_path: Path) -> Non
     torch.set_num_threads(threads)
     assert [failure.split(":")[0] for failure in failures] == ["latent, seed 0", "latent, seed 1"]
     assert list(read_histories(tmp_path)) == ["random"] and list(read_histories(tmp_path)["random"]) == [0, 1]
+
+
+def test_processes_end_with_the_command_that_started_them(tmp_path: Path) -> None:
+    threads = torch.get_num_threads()
+    with pytest.raises(SystemExit, match="was killed"):
+        run_all(config(), None, ["random"], [0], tmp_path, parent=os.getpid())  # this process is not its own parent
+    torch.set_num_threads(threads)
+    assert len(read_journal(tmp_path / "journals" / "random-0.jsonl")) == 1
+    run_all(config(), None, ["random"], [0], tmp_path, parent=os.getppid())
+    assert len(read_journal(tmp_path / "journals" / "random-0.jsonl")) == 8
 
 
 def test_stopping_at_a_failure_loses_nothing(tmp_path: Path) -> None:

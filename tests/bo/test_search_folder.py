@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from graphnas.bo.search_folder import SETTINGS, claim, read_histories
+from graphnas.bo.search_folder import SETTINGS, alone, claim, read_histories
 from graphnas.errors import CorruptFile, GraphnasError
 from tests.bo.searches import config
 
@@ -47,6 +50,27 @@ def test_results_that_are_none_are_named(content: dict[str, object], tmp_path: P
     (tmp_path / "results" / "random-0.json").write_text(json.dumps(content))
     with pytest.raises(GraphnasError, match="random-0.json is damaged"):
         read_histories(tmp_path)
+
+
+def test_a_second_process_keeps_away_until_the_first_ends(start: Callable[..., Any], tmp_path: Path) -> None:
+    journal, begun = tmp_path / "journals" / "random-0.jsonl", tmp_path / "begun"
+    source = f"""
+import time
+from pathlib import Path
+from graphnas.bo.search_folder import alone
+with alone(Path({str(journal)!r})):
+    Path({str(begun)!r}).touch()
+    time.sleep(60)
+"""
+    first = start(source)
+    while not begun.exists() and first.process.is_alive():
+        time.sleep(0.01)
+    with pytest.raises(GraphnasError, match="another process is writing .*random-0.jsonl"), alone(journal):
+        pytest.fail("two processes write one journal")
+    first.process.kill()
+    first.wait()
+    with alone(journal):
+        assert journal.read_bytes() == b""
 
 
 def test_a_folder_without_results(tmp_path: Path) -> None:
