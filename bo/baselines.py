@@ -23,11 +23,8 @@ class RandomSearch(Searcher):
         self.pool = pool
 
     def propose(self, n: int, generator: Generator) -> Architectures:
-        return self.spare(n, generator)
-
-    def spare(self, n: int, generator: Generator) -> Architectures:
         if self.pool is None:
-            return super().spare(n, generator)
+            return self.space.sample(n, generator)
         return self.pool[torch.randint(len(self.pool), (n,), generator=generator)]
 
 
@@ -88,6 +85,8 @@ class LocalSearch(Searcher):
         archs, values = self.known()
         for row in values.argsort(descending=True, stable=True).tolist():
             around = self.space.neighbors(archs[row : row + 1])
+            if self.allowed is not None:
+                around = around[self.allowed(around)]
             keys = self.space.fingerprints(around).tolist()
             new = torch.tensor([place for place, key in enumerate(keys) if key not in self.seen], dtype=torch.int64)
             if len(new):

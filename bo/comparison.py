@@ -3,57 +3,65 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from graphnas.bo.config import SearchConfig
 from graphnas.bo.methods import make_searcher
 from graphnas.bo.oracles import SnappedOracle
-from graphnas.bo.search import Evaluation, History, as_evaluation, run_search
+from graphnas.bo.search import Evaluation, History, evaluate, run_search
+from graphnas.bo.search_folder import alone, claim
 from graphnas.bo.searcher import Searcher
 from graphnas.bo.setting import Setting
 from graphnas.errors import GraphnasError
+from graphnas.models import GraphVAE
 from graphnas.train.data import random_rows
-from graphnas.train.result_files import finite, is_finished, read_result, write_result
+from graphnas.train.result_files import finite, is_finished, write_result
 
 ONE_BY_ONE = ("evolution", "local", "random")
 """Methods that gain nothing from batches, and lose by them."""
 
 
 def run_one(
-    setting: Setting, method: str, seed: int, folder: Path, report: Callable[[Evaluation], None] | None = None
-) -> Path:
+    setting: Setting, method: str, seed: int, folder: Path, report: Callable[[Evaluation], None] | None = None,
+    stop_on_error: bool = False,
+) -> Path:  # fmt: skip
     """One search to its end; goes on with one that was interrupted and leaves a finished one alone.
 
     Args:
         setting: what it searches in.
         method: of :data:`graphnas.bo.methods.METHODS`.
         seed: of the search.
-        folder: gets journals/METHOD-SEED.jsonl and results/METHOD-SEED.json.
+        folder: gets search.json, journals/METHOD-SEED.jsonl and results/METHOD-SEED.json.
         report: called after every new evaluation.
+        stop_on_error: raise at the first new evaluation that fails.
 
     Returns:
         The result file.
 
     Raises:
-        GraphnasError: see :func:`make_searcher` and :func:`run_search`; a result that was made in another way.
+        GraphnasError: see :func:`make_searcher` and :func:`run_search`; a folder of other searches, or in which
+            another process is at this one.
     """
     config, name = replace(setting.config, method=method, seed=seed), f"{method}-{seed}"
     result = folder / "results" / f"{name}.json"
+    claim(config, folder, write=False)
     made = finite({"search": asdict(config)})
     if is_finished(result, made):
         return result
     searcher = make_searcher(setting, method, seed)
-    known = begin(setting, searcher, seed)
-    batch_size = 1 if method in ONE_BY_ONE else config.batch_size
-    history = run_search(
-        searcher, setting.oracle, config.queries, batch_size, folder / "journals" / f"{name}.jsonl",
-        config.max_seconds or math.inf, report=report,
-    )  # fmt: skip
+    claim(config, folder)
+    journal, batch_size = folder / "journals" / f"{name}.jsonl", 1 if method in ONE_BY_ONE else config.batch_size
+    with alone(journal):
+        known = begin(setting, searcher, seed)
+        history = run_search(
+            searcher, setting.oracle, config.queries, batch_size, journal, config.max_seconds or math.inf,
+            stop_on_error, report,
+        )  # fmt: skip
     values = {
         "best_known": known,
         "failed": sum(bool(evaluation.error) for evaluation in history.evaluations),
@@ -70,11 +78,9 @@ def begin(setting: Setting, searcher: Searcher, seed: int) -> float | None:
         return None
     rows = random_rows(torch.arange(len(setting.pool)), setting.config.start, seed)
     archs = setting.pool[rows]
-    values = torch.tensor(
-        [setting.oracle(archs[row : row + 1]).value for row in range(len(archs))], dtype=torch.float64
-    )
-    searcher.tell(archs, values)
-    return float(searcher.best()[1])
+    values = [evaluate(setting.oracle, "", archs[row : row + 1]).value for row in range(len(archs))]
+    searcher.tell(archs, torch.tensor(values, dtype=torch.float64))
+    return searcher.best()[1]
 
 
 def snapped(setting: Setting, history: History) -> int:
@@ -86,39 +92,32 @@ def snapped(setting: Setting, history: History) -> int:
     return sum(bool(known(archs[row : row + 1]).error) for row in range(len(archs)))
 
 
-def run_all(config: SearchConfig, model: Any, methods: Sequence[str], seeds: Iterable[int], folder: Path) -> list[str]:
-    """All methods from all seeds, seed by seed; one line for each that failed, so that the others go on."""
+def run_all(
+    config: SearchConfig, model: GraphVAE | None, methods: Sequence[str], seeds: Iterable[int], folder: Path,
+    stop_on_error: bool = False, parent: int | None = None,
+) -> list[str]:  # fmt: skip
+    """All methods from all seeds, seed by seed; one line for each that failed, so that the others go on.
+
+    Args:
+        config: what all searches share.
+        model: a trained VAE of the space, if there is one.
+        methods: of :data:`graphnas.bo.methods.METHODS`.
+        seeds: of each.
+        folder: see :func:`run_one`.
+        stop_on_error: end a search at its first evaluation that fails.
+        parent: process id of a command that this process ends with, after the evaluation it is at.
+    """
     torch.set_num_threads(1)
     setting, failures = Setting(config, model), []
+
+    def report(evaluation: Evaluation) -> None:
+        if parent is not None and os.getppid() != parent:
+            raise SystemExit("the command that has started this process was killed")
+
     for seed in seeds:
         for method in methods:
             try:
-                run_one(setting, method, seed, folder)
+                run_one(setting, method, seed, folder, report, stop_on_error)
             except GraphnasError as error:
                 failures.append(f"{method}, seed {seed}: {error}")
     return failures
-
-
-def read_histories(folder: Path) -> dict[str, dict[int, History]]:
-    """Finished searches: method -> seed -> history, methods by name.
-
-    Raises:
-        GraphnasError: a file that is no result, named.
-    """
-    found: dict[str, dict[int, History]] = {}
-    for path in sorted((folder / "results").glob("*.json")):
-        content = read_result(path, check)
-        evaluations = [as_evaluation(line) for line in content["values"]["evaluations"]]
-        found.setdefault(content["method"], {})[content["seed"]] = History(evaluations)
-    return found
-
-
-def check(content: dict[str, Any]) -> None:
-    """Refuse what is no result of :func:`run_one`.
-
-    Raises:
-        KeyError, TypeError, ValueError: for whatever is wrong first.
-    """
-    str(content["method"]), int(content["seed"])
-    for line in content["values"]["evaluations"]:
-        as_evaluation(line)

@@ -17,6 +17,7 @@ from graphnas.bo.config import SearchConfig
 from graphnas.bo.pareto import hypervolume
 from graphnas.bo.search import History
 from graphnas.checkpoint import write_text
+from graphnas.errors import InvalidValues
 from graphnas.plot.search_curves import search_curves
 from graphnas.spaces import get_space
 from graphnas.train.board_text import interval_text, table_head, table_line
@@ -29,9 +30,17 @@ Curves = dict[str, dict[int, list[float]]]
 
 
 def value_curves(histories: Mapping[str, Mapping[int, History]]) -> Curves:
-    """Reported value of the best so far, see :meth:`History.best_so_far`."""
+    """Reported value of the best so far, higher is better, see :meth:`History.best_so_far`."""
     return {
         method: {seed: history.best_so_far() for seed, history in runs.items()} for method, runs in histories.items()
+    }
+
+
+def times(curves: Curves, sign: float) -> Curves:
+    """The same with all values multiplied."""
+    return {
+        method: {seed: [sign * value for value in curve] for seed, curve in runs.items()}
+        for method, runs in curves.items()
     }
 
 
@@ -47,6 +56,10 @@ def hypervolume_curves(histories: Mapping[str, Mapping[int, History]], config: S
             points[method, seed] = np.stack([[one.value for one in history.evaluations], cost], 1)
     every = np.concatenate(list(points.values()))
     every = every[np.isfinite(every[:, 0])]
+    if not len(every):
+        return {
+            method: {seed: [0.0] * len(points[method, seed]) for seed in runs} for method, runs in histories.items()
+        }
     worst, best = (every[:, 0].min(), every[:, 1].max()), (every[:, 0].max(), every[:, 1].min())
     found: Curves = {}
     for (method, seed), rows in points.items():
@@ -68,16 +81,24 @@ def at(curve: Sequence[float], count: int) -> float:
     return curve[min(count, len(curve)) - 1]
 
 
-def rows_of(curves: Curves, queries: int) -> list[dict[str, str]]:
-    """One row per method, best first: mean and interval at shares of the budget, paired tests against the first."""
+def rows_of(curves: Curves, queries: int, sign: float = 1.0) -> list[dict[str, str]]:
+    """One row per method, best first: mean and interval at shares of the budget, paired tests against the first.
+
+    Args:
+        curves: higher is better.
+        queries: the budget.
+        sign: by which values are multiplied for display.
+    """
     counts = sorted({max(1, round(share * queries)) for share in SHARES})
     final = {method: {seed: at(curve, queries) for seed, curve in runs.items()} for method, runs in curves.items()}
-    order = sorted(final, key=lambda method: -float(np.mean(list(final[method].values()))))
+    means = {method: float(np.mean(list(values.values()))) for method, values in final.items()}
+    order = sorted(final, key=lambda method: (np.isnan(means[method]), -means[method]))
     rows = []
     for method in order:
         runs = curves[method]
         row = {"method": method, "seeds": str(len(runs))}
-        row |= {f"after {count}": interval_text([at(curve, count) for curve in runs.values()], 3) for count in counts}
+        for count in counts:
+            row[f"after {count}"] = interval_text([sign * at(curve, count) for curve in runs.values()], 3)
         rows.append(row | paired_tests(final[order[0]], final[method]))
     return rows
 
@@ -86,7 +107,7 @@ def paired_tests(first: Mapping[int, float], other: Mapping[int, float]) -> dict
     """Two-sided p-values that `other` differs from `first` on the seeds both have."""
     seeds = sorted(set(first) & set(other))
     a, b = ([runs[seed] for seed in seeds] for runs in (first, other))
-    if len(seeds) < 3 or a == b:
+    if len(seeds) < 3 or a == b or not np.isfinite([a, b]).all():
         return {"t-test p": "–", "Wilcoxon p": "–"}
     return {"t-test p": f"{ttest_rel(a, b).pvalue:.2g}", "Wilcoxon p": f"{wilcoxon(a, b).pvalue:.2g}"}
 
@@ -104,17 +125,26 @@ def write_report(histories: Mapping[str, Mapping[int, History]], config: SearchC
         histories: method -> seed -> history.
         config: what they share.
         folder: to write into.
+
+    Raises:
+        InvalidValues: no search, or one without an evaluation.
     """
-    curves = value_curves(histories) if config.cost is None else hypervolume_curves(histories, config)
-    label = config.oracle.test_metric or config.oracle.metric or "value"
-    label = f"{label} of the best so far" if config.cost is None else f"hypervolume of value and {config.cost}"
-    text = markdown(rows_of(curves, config.queries))
+    if not histories or not all(len(history.evaluations) for runs in histories.values() for history in runs.values()):
+        raise InvalidValues("expected at least one search, and an evaluation of each")
+    sign, label = config.oracle.sign, f"{config.oracle.label} of the best so far"
+    curves = value_curves(histories)
+    if config.cost is not None:
+        curves, sign = hypervolume_curves(histories, config), 1.0
+        label = f"hypervolume of {config.oracle.value_label} and {config.cost}"
+    text = markdown(rows_of(curves, config.queries, sign))
     note = f"\n{label}; mean and 95 % interval over seeds; two-sided paired tests against the first row.\n"
-    settings = "\n```json\n" + json.dumps(asdict(config), indent=1) + "\n```\n"
+    shared = {name: value for name, value in asdict(config).items() if name not in ("method", "seed")}
+    settings = "\n```json\n" + json.dumps(shared, indent=1) + "\n```\n"
+    shown = times(curves, sign)
     return [
         write_text(folder / "comparison.md", text + note + settings),
-        write_text(folder / "curves.csv", curves_csv(curves)),
-        search_curves(curves, folder / "curves.png", label),
+        write_text(folder / "curves.csv", curves_csv(shown)),
+        search_curves(shown, folder / "curves.png", label, falling=sign < 0),
     ]
 
 
@@ -125,5 +155,7 @@ def curves_csv(curves: Curves) -> str:
     writer.writerow(["method", "seed", "evaluations", "value"])
     for method, runs in curves.items():
         for seed, curve in runs.items():
-            writer.writerows([method, seed, count, value] for count, value in enumerate(curve, 1))
+            writer.writerows(
+                [method, seed, count, "" if np.isnan(value) else value] for count, value in enumerate(curve, 1)
+            )
     return text.getvalue()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 from graphnas.bo.codes import POOL_LIMIT, REDUCED_DIM
@@ -13,6 +13,19 @@ from graphnas.errors import InvalidValues
 from graphnas.train.config import check_range
 
 Cost = Literal["params", "flops"]
+
+ONLY_FOR = {
+    "labels": ("table", "boosted"),
+    "metric": ("table", "boosted"),
+    "test_metric": ("table",),
+    "seconds_metric": ("table",),
+    "minimise": ("table", "boosted", "predictor"),
+    "predictor": ("predictor",),
+    "epochs": ("train",),
+}
+"""Settings that only some kinds of oracle read; elsewhere they are refused instead of ignored."""
+WITHOUT_COST = ("acquisition", "surrogate", "proposal", "targets", "incumbent")
+"""Settings of searches for one objective."""
 
 
 @dataclass
@@ -30,13 +43,43 @@ class OracleConfig:
     seconds_metric: str | None = None
     """What an evaluation costs in simulated training seconds."""
     minimise: bool = False
-    """Whether lower values are better."""
+    """Whether lower values are better, of `metric` and of `test_metric`."""
     predictor: str | None = None
     """Run folder of `graphnas train predictor`."""
     dataset: str = "digits"
     """Images of real trainings."""
     epochs: int | None = None
     """Epochs of real trainings; those of the recipe for the images if not given."""
+
+    def __post_init__(self) -> None:
+        for name, kinds in ONLY_FOR.items():
+            if getattr(self, name) not in (None, False) and self.kind not in kinds:
+                raise InvalidValues(
+                    f"oracle.{name} has no meaning for oracle.kind {self.kind}, only for {' and '.join(kinds)}"
+                )
+        if self.epochs is not None:
+            check_range(self, 1, "epochs")
+
+    @property
+    def label(self) -> str:
+        """What the curves show."""
+        if self.kind == "train":
+            return f"test accuracy on {self.dataset}"
+        if self.kind == "predictor":
+            return "prediction"
+        return f"boosted {self.metric or 'value'}" if self.kind == "boosted" else self.test_metric or self.value_label
+
+    @property
+    def value_label(self) -> str:
+        """What is searched for."""
+        if self.kind == "train":
+            return f"validation accuracy on {self.dataset}"
+        return self.metric or "value" if self.kind == "table" else self.label
+
+    @property
+    def sign(self) -> float:
+        """By which the values of a search, of which higher ones are better, are those of the metric."""
+        return -1.0 if self.minimise else 1.0
 
 
 @dataclass
@@ -97,3 +140,22 @@ class SearchConfig:
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise InvalidValues(f"{name} must be positive (got {value})")
+        self.check_contradictions()
+
+    def check_contradictions(self) -> None:
+        """Refuse settings that would be ignored.
+
+        Raises:
+            InvalidValues: naming the first.
+        """
+        kind = self.oracle.kind
+        if self.max_seconds is not None and kind != "train" and self.oracle.seconds_metric is None:
+            raise InvalidValues("max_seconds needs to know what an evaluation costs: pass --oracle.seconds_metric NAME")
+        if self.start and kind == "train":
+            raise InvalidValues("start has no meaning for oracle.kind train: no value is known before it is paid for")
+        if self.cost is None:
+            return
+        usual = {one.name: one.default for one in fields(self)}
+        for name in WITHOUT_COST:
+            if getattr(self, name) != usual[name]:
+                raise InvalidValues(f"{name} has no meaning with cost, whose searches choose their own: leave it out")

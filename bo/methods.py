@@ -10,7 +10,6 @@ from graphnas.bo.pareto import ParetoBO, ParetoEvolution
 from graphnas.bo.pool_bo import PoolBO
 from graphnas.bo.searcher import Searcher
 from graphnas.bo.setting import Setting
-from graphnas.errors import OutsideSpace
 from graphnas.registry import Registry
 
 METHODS: Registry[Callable[[Setting, int], Searcher]] = Registry("search method")
@@ -23,15 +22,9 @@ def make_searcher(setting: Setting, method: str, seed: int) -> Searcher:
     Raises:
         UnknownName: an unknown method, acquisition or surrogate.
         InvalidValues: a search in a latent space without a model.
-        OutsideSpace: no architecture of the pool keeps to the limits.
     """
-    searcher = METHODS[method](setting, seed)
-    if not setting.limits:
-        return searcher
-    if not bool(setting.allowed(setting.pool).any()):
-        asked = ", ".join(f"{name} <= {limit:g}" for name, limit in setting.limits.items())
-        raise OutsideSpace(f"none of {len(setting.pool)} architectures of {setting.config.space} has {asked}")
-    return searcher.within(setting.allowed)
+    searcher = METHODS[method](setting, seed).resorting_to(setting.pool)
+    return searcher.within(setting.allowed) if setting.limits else searcher
 
 
 @METHODS.register("latent")

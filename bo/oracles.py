@@ -34,7 +34,23 @@ class Oracle(Protocol):
     space: SearchSpace
 
     def __call__(self, arch: Architectures) -> Answer:
-        """The answer for a batch of one; failures are answers, not exceptions."""
+        """The answer for a batch of one. What it raises, and values that are no finite number, are failed answers."""
+
+
+def guarded(evaluate: Callable[[], Answer]) -> Answer:
+    """What an evaluation gives; a failed answer for whatever it raises and for a value that is no finite number."""
+    try:
+        value, test, seconds, error = evaluate()
+        answer = Answer(float(value), float(test), float(seconds), str(error))
+    except Exception as failure:  # whatever an oracle of the user's does is an answer
+        return Answer(math.nan, math.nan, 0.0, f"{type(failure).__name__}: {failure}")
+    if not answer.error and not math.isfinite(answer.value):
+        answer = answer._replace(error=f"expected a finite number (got {answer.value})")
+    return answer._replace(
+        value=math.nan if answer.error else answer.value,
+        test=answer.test if math.isfinite(answer.test) else math.nan,
+        seconds=answer.seconds if 0 < answer.seconds < math.inf else 0.0,
+    )
 
 
 class TableOracle:
@@ -45,7 +61,7 @@ class TableOracle:
         metric: what is searched for; the default of the table if not given.
         test_metric: what is reported.
         seconds_metric: what an evaluation costs; 0 if not given.
-        minimise: whether lower values are better.
+        minimise: whether lower values are better, of `metric` and of `test_metric`; both are negated then.
 
     Raises:
         UnknownName: a metric the table does not have.
@@ -67,10 +83,10 @@ class TableOracle:
         return math.nan if metric is None else float(self.table.query(arch, metric)[0])
 
     def __call__(self, arch: Architectures) -> Answer:
-        value = self.sign * self.column(self.metric, arch)
+        value, test = (self.sign * self.column(metric, arch) for metric in (self.metric, self.test_metric))
         seconds = self.column(self.seconds_metric, arch)
         error = "not in the table" if math.isnan(value) else ""
-        return Answer(value, self.column(self.test_metric, arch), 0.0 if math.isnan(seconds) else seconds, error)
+        return Answer(value, test, 0.0 if math.isnan(seconds) else seconds, error)
 
 
 class SnappedOracle:
@@ -99,13 +115,19 @@ class SnappedOracle:
 
 
 class PredictorOracle:
-    """Predictions of a fitted predictor, or of anything with `predict(archs) -> [B]`."""
+    """Predictions of a fitted predictor, or of any function of architectures [B] -> [B].
 
-    def __init__(self, space: SearchSpace, predict: Callable[[Architectures], Tensor]) -> None:
-        self.space, self.predict = space, predict
+    Args:
+        space: the space.
+        predict: the function.
+        minimise: whether lower predictions are better; they are negated then.
+    """
+
+    def __init__(self, space: SearchSpace, predict: Callable[[Architectures], Tensor], minimise: bool = False) -> None:
+        self.space, self.predict, self.sign = space, predict, -1.0 if minimise else 1.0
 
     def __call__(self, arch: Architectures) -> Answer:
-        return Answer(float(self.predict(arch)[0]), math.nan, 0.0, "")
+        return guarded(lambda: Answer(self.sign * float(self.predict(arch)[0]), math.nan, 0.0, ""))
 
 
 class CallableOracle:
@@ -129,14 +151,15 @@ class CallableOracle:
 
     def __call__(self, arch: Architectures) -> Answer:
         text = self.space.format(arch)[0]
-        try:
-            result = self.function(text) if self.timeout is None else self.in_process(text, self.timeout)
-            value = float(result)
-        except Exception as error:  # whatever a user's function does is an answer
-            return Answer(math.nan, math.nan, 0.0, f"{type(error).__name__}: {error}")
-        if not math.isfinite(value):
-            return Answer(math.nan, math.nan, 0.0, f"expected a finite number (got {value})")
-        return Answer(value, math.nan, 0.0, "")
+        return guarded(lambda: Answer(self.measure(text), math.nan, 0.0, ""))
+
+    def measure(self, text: str) -> float:
+        """The function's result.
+
+        Raises:
+            Exception: whatever it raises; TimeoutError.
+        """
+        return float(self.function(text)) if self.timeout is None else self.in_process(text, self.timeout)
 
     def in_process(self, text: str, timeout: float) -> float:
         """The function's result from another process, which does not outlive the time-out.
@@ -164,7 +187,7 @@ def boosted_oracle(table: Table, metric: str | None = None, seed: int = 0, minim
     from graphnas.models.features import raw_features
 
     space, archs = table.space, table.architectures
-    y = (-1 if minimise else 1) * table.query(archs, metric or table.default_metric)
+    y = table.query(archs, metric or table.default_metric)
     rows = (~y.isnan()).nonzero().flatten()
     if len(rows) < 10:
         raise OutsideSpace(f"a boosted oracle needs at least 10 labels (got {len(rows)})")
@@ -174,4 +197,4 @@ def boosted_oracle(table: Table, metric: str | None = None, seed: int = 0, minim
     def predict(asked: Architectures) -> Tensor:
         return torch.from_numpy(model.predict(raw_features(space, asked).numpy()))
 
-    return PredictorOracle(space, predict)
+    return PredictorOracle(space, predict, minimise)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import warnings
 from bisect import bisect_right
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,10 +17,8 @@ from torch import Generator, Tensor
 from graphnas.bo.acquisition import CONFIDENCE
 from graphnas.bo.baselines import RegularisedEvolution
 from graphnas.bo.codes import Codes
-from graphnas.bo.converged_gp import Scale, fit_hyper_parameters
 from graphnas.bo.pool_bo import PoolBO
 from graphnas.bo.surrogates import ExactPosterior
-from graphnas.models.layers.normal_scores import NormalScores
 from graphnas.spaces import Architectures, SearchSpace
 
 if TYPE_CHECKING:
@@ -78,16 +78,18 @@ class ParetoBO(PoolBO):
         archs, values = self.known()
         rows = self.open_rows()
         if len(values) < self.initial or bool((values == values[0]).all()) or not len(rows):
-            return self.spare(n, generator)
-        y = NormalScores(values).scores
-        y = Scale.of(y).standardise(y)
-        posterior = ExactPosterior(fit_hyper_parameters(self.points, y, smoothness=2.5), self.points, y)
+            return self.at_random(n, generator)
+        if self.fitted is None:
+            self.fitted = self.fit_to(values)
+        posterior = self.fitted
+        assert isinstance(posterior, ExactPosterior)
         mean, variance = posterior.predict(self.codes.points[rows])
         fronts = front_numbers(mean + CONFIDENCE * variance.sqrt(), self.pool_costs[rows])
         rows = rows[fronts.argsort(stable=True)[:CANDIDATES]]
         known = torch.cat([self.points, self.scaled(self.space.cost(archs)[self.cost])[:, None]], 1)
         candidates = torch.cat([self.codes.points[rows], self.pool_costs[rows, None]], 1)
-        promise = improvement(posterior, known, float(y.min()), int(torch.randint(2**31, (), generator=generator)))
+        seed = int(torch.randint(2**31, (), generator=generator))
+        promise = improvement(posterior, known, float(posterior.y.min()), seed)
         return self.codes.archs[rows[greedy(promise, candidates, n)]]
 
 
@@ -108,22 +110,30 @@ def improvement(
     models = ModelList(posterior.model, GenericDeterministicModel(lambda x: -x[..., -1:]))
     shape = torch.Size([DRAWS])
     sampler = ListSampler(SobolQMCNormalSampler(shape, seed=seed), IndexSampler(shape, seed=seed))
-    return qLogNoisyExpectedHypervolumeImprovement(
-        models, ref_point=[lowest, -1.0], X_baseline=known, sampler=sampler, prune_baseline=True, cache_root=False
-    )
+    with quiet_jitter():
+        return qLogNoisyExpectedHypervolumeImprovement(
+            models, ref_point=[lowest, -1.0], X_baseline=known, sampler=sampler, prune_baseline=True, cache_root=False
+        )
+
+
+@contextmanager
+def quiet_jitter() -> Iterator[None]:
+    """Without the warning of jitter on a covariance: between points next to each other it is right."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NumericalWarning)
+        yield
 
 
 @torch.no_grad()
 def greedy(promise: qLogNoisyExpectedHypervolumeImprovement, candidates: Tensor, n: int) -> Tensor:
     """Rows int64 [n] of the candidates [B, D + 1], each chosen with those before it pending."""
     rows: list[int] = []
-    for _ in range(min(n, len(candidates))):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NumericalWarning)  # candidates next to known points: jitter is right
+    with quiet_jitter():
+        for _ in range(min(n, len(candidates))):
             scores = torch.cat([promise(part[:, None]) for part in candidates.split(100)])
-        scores[rows] = -torch.inf
-        rows.append(int(scores.argmax()))
-        promise.set_X_pending(candidates[rows])
+            scores[rows] = -torch.inf
+            rows.append(int(scores.argmax()))
+            promise.set_X_pending(candidates[rows])
     return torch.tensor(rows, dtype=torch.int64)
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal, Self
+from typing import Literal
 
 import torch
 from torch import Generator, Tensor
@@ -46,41 +45,41 @@ class PoolBO(Searcher):
         targets: Targets = "normal_scores",
     ) -> None:  # fmt: skip
         super().__init__(codes.space, seed)
+        self.resorting_to(codes.archs)
         if targets not in ("normal_scores", "standardised"):
             raise InvalidValues(f"targets must be normal_scores or standardised (got {targets!r})")
         self.codes, self.initial, self.targets = codes, initial, targets
         self.acquisition, self.fit = ACQUISITIONS[acquisition], SURROGATES[surrogate]
-        self.pool_keys = self.space.fingerprints(codes.archs)
-        self.eligible = torch.ones(len(codes.archs), dtype=torch.bool)
         self.points = torch.zeros(0, codes.dim, dtype=torch.float64)
-
-    def within(self, allowed: Callable[[Architectures], Tensor]) -> Self:
-        super().within(allowed)
-        self.eligible &= allowed(self.codes.archs)
-        return self
+        self.fitted: Posterior | None = None
 
     def tell(self, archs: Architectures, values: Tensor) -> None:
         super().tell(archs, values)
         self.points = torch.cat([self.points, self.codes.place(archs)])
+        self.fitted = None
 
     def propose(self, n: int, generator: Generator) -> Architectures:
         _, values = self.known()
         if len(values) < self.initial or bool((values == values[0]).all()):
-            return self.spare(n, generator)
-        scale = NormalScores(values).scores if self.targets == "normal_scores" else values
-        return self.promising(self.fit(self.points, Scale.of(scale).standardise(scale), self.seed), n, generator)
+            return self.at_random(n, generator)
+        if self.fitted is None:  # one fit serves all rounds of an ask
+            self.fitted = self.fit_to(values)
+        return self.promising(self.fitted, n, generator)
+
+    def fit_to(self, values: Tensor) -> Posterior:
+        """The posterior given values [N] of all architectures told so far."""
+        y = NormalScores(values).scores if self.targets == "normal_scores" else values
+        return self.fit(self.points, Scale.of(y).standardise(y), self.seed)
 
     def promising(self, posterior: Posterior, n: int, generator: Generator) -> Architectures:
         """The most promising unknown architectures of the pool."""
         rows = self.open_rows()
+        if not len(rows):
+            return Architectures.empty(self.space.max_nodes)
         return self.codes.archs[rows[self.pick(posterior, self.codes.points[rows], n, generator)]]
 
-    def open_rows(self) -> Tensor:
-        """Rows of the pool that may be asked for and were not."""
-        known = torch.tensor(sorted(self.seen), dtype=torch.int64)
-        return (self.eligible & ~torch.isin(self.pool_keys, known)).nonzero().flatten()
-
-    def spare(self, n: int, generator: Generator) -> Architectures:
+    def at_random(self, n: int, generator: Generator) -> Architectures:
+        """Rows of the pool that may be asked for, known ones among them."""
         rows = self.eligible.nonzero().flatten()
         if not len(rows):
             return Architectures.empty(self.space.max_nodes)

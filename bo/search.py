@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from graphnas.bo.oracles import Answer, Oracle
+from graphnas.bo.oracles import Oracle, guarded
 from graphnas.bo.searcher import Searcher
 from graphnas.checkpoint import make_folder
 from graphnas.errors import CorruptFile, GraphnasError, InvalidValues, OutsideSpace
@@ -38,6 +38,10 @@ class History(NamedTuple):
         """Simulated training time of all evaluations."""
         return sum(evaluation.seconds for evaluation in self.evaluations)
 
+    def times(self, sign: float) -> History:
+        """The same with all values multiplied, which gives those of a search for low ones in their own unit."""
+        return History([one._replace(value=sign * one.value, test=sign * one.test) for one in self.evaluations])
+
     def best_so_far(self) -> list[float]:
         """Per evaluation the test value of the one with the highest value so far, NaN before the first success.
 
@@ -58,6 +62,9 @@ def run_search(
 ) -> History:  # fmt: skip
     """Spend a budget of queries, or of simulated training seconds, whichever ends first.
 
+    An evaluation that raises or gives no finite number has failed: it is counted and written down like any other, and
+    the search goes on, unless told to stop. A search that finds nothing more to evaluate ends before its budget.
+
     Args:
         searcher: not yet told anything.
         oracle: of the same space.
@@ -66,11 +73,13 @@ def run_search(
         journal: file that gets a line after every evaluation. One that is there is gone through first: its answers
             are not paid for again, and the search goes on behind them.
         max_seconds: simulated training time after which nothing more is evaluated.
-        stop_on_error: raise at the first failed evaluation, which the journal has by then, instead of going on.
+        stop_on_error: raise at the first new evaluation that fails, which the journal has by then, instead of going
+            on.
         report: called after every new evaluation.
 
     Raises:
         InvalidValues: fewer than one query or architecture at a time.
+        OutsideSpace: there is nothing at all to evaluate.
         CorruptFile: a journal that is none, or of another search.
         GraphnasError: a failed evaluation, with `stop_on_error`.
     """
@@ -82,6 +91,8 @@ def run_search(
         try:
             archs = searcher.ask(min(batch_size, queries - len(history.evaluations)))
         except OutsideSpace:
+            if not history.evaluations:
+                raise
             break  # everything was evaluated
         values = []
         for text, row in zip(searcher.space.format(archs), range(len(archs)), strict=True):
@@ -111,8 +122,7 @@ def run_search(
 
 def evaluate(oracle: Oracle, text: str, arch: Architectures) -> Evaluation:
     """One answer, as it is written down."""
-    answer: Answer = oracle(arch)
-    return Evaluation(text, *answer)
+    return Evaluation(text, *guarded(lambda: oracle(arch)))
 
 
 def append(path: Path, evaluation: Evaluation) -> None:
@@ -137,14 +147,15 @@ def read_journal(path: Path) -> list[Evaluation]:
     if not path.exists():
         return []
     try:
-        lines = path.read_text().splitlines(keepends=True)
+        content = path.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            os.truncate(path, whole)  # in place: a kill at this moment costs nothing either
+        lines = content[:whole].decode().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise CorruptFile(f"cannot read {path}: {error}") from error
     found = []
     for number, line in enumerate(lines, 1):
-        if number == len(lines) and not line.endswith("\n"):
-            path.write_text("".join(lines[:-1]))
-            break
         try:
             found.append(as_evaluation(json.loads(line)))
         except (ValueError, TypeError, KeyError) as error:

@@ -31,11 +31,12 @@ def ranked(history: History) -> list[Evaluation]:
     return sorted(good, key=lambda evaluation: -evaluation.value)
 
 
-def top_rows(history: History, count: int) -> list[dict[str, Any]]:
-    """The best architectures as rows of a table."""
+def top_rows(setting: Setting, history: History, count: int) -> list[dict[str, Any]]:
+    """The best architectures as rows of a table, in the unit of the metric."""
+    best = History(ranked(history)[:count]).times(setting.config.oracle.sign)
     return [
         {"value": one.value, "test": "–" if math.isnan(one.test) else f"{one.test:.4f}", "architecture": one.arch}
-        for one in ranked(history)[:count]
+        for one in best.evaluations
     ]
 
 
@@ -47,14 +48,14 @@ def costs_of(setting: Setting, archs: Architectures) -> Tensor:
 
 def front_rows(setting: Setting, history: History) -> list[dict[str, Any]]:
     """The Pareto front as rows of a table, cheapest first."""
-    good, name = ranked(history), setting.config.cost
+    good, name, sign = ranked(history), setting.config.cost, setting.config.oracle.sign
     assert name is not None
     if not good:
         return []
     costs = costs_of(setting, setting.space.parse([one.arch for one in good]))
     first = front_numbers(torch.tensor([one.value for one in good]), costs) == 0
     rows: list[dict[str, Any]] = [
-        {name: int(costs[row]), "value": good[row].value, "architecture": good[row].arch}
+        {name: int(costs[row]), "value": sign * good[row].value, "architecture": good[row].arch}
         for row in first.nonzero().flatten().tolist()
     ]
     return sorted(rows, key=lambda row: row[name])
@@ -65,16 +66,18 @@ def write_search_report(setting: Setting, history: History, folder: Path) -> lis
 
     Args:
         setting: what was searched in.
-        history: every evaluation.
+        history: every evaluation; in all files values are in the unit of the metric.
         folder: to write into.
     """
-    config, good = setting.config, ranked(history)
-    paths = [write_text(folder / "evaluations.csv", as_csv([one._asdict() for one in history.evaluations]))]
+    config, sign = setting.config, setting.config.oracle.sign
+    good, label = History(ranked(history)).times(sign).evaluations, config.oracle.value_label
+    rows = [one._asdict() for one in history.times(sign).evaluations]
+    paths = [write_text(folder / "evaluations.csv", as_csv(rows))]
     if not good:
         return paths
-    label = config.oracle.test_metric or config.oracle.metric or "value"
-    curve = {config.method: {config.seed: history.best_so_far()}}
-    paths.append(search_curves(curve, folder / "curve.png", f"{label} of the best so far"))
+    curve = {config.method: {config.seed: [sign * value for value in history.best_so_far()]}}
+    title = f"{config.oracle.label} of the best so far"
+    paths.append(search_curves(curve, folder / "curve.png", title, falling=sign < 0))
     best = setting.space.parse([one.arch for one in good[:DRAWN]])
     titles = [f"{one.value:.5g}" for one in good[:DRAWN]]
     paths.append(grid_of_architectures(best, setting.space.vocabulary, folder / "best.png", titles))
@@ -83,7 +86,8 @@ def write_search_report(setting: Setting, history: History, folder: Path) -> lis
     if config.cost is not None:
         costs = costs_of(setting, setting.space.parse([one.arch for one in good]))
         values = torch.tensor([one.value for one in good])
-        paths.append(pareto_front({config.method: (values, costs)}, folder / "front.png", label, config.cost))
+        points = {config.method: (values, costs)}
+        paths.append(pareto_front(points, folder / "front.png", label, config.cost, falling=sign < 0))
         paths.append(write_text(folder / "front.csv", as_csv(front_rows(setting, history))))
     return paths
 

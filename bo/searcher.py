@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import cached_property
 from typing import Self
 
 import torch
@@ -30,7 +31,10 @@ class Searcher(ABC):
     Attributes:
         archs: N architectures told so far.
         values: float64 [N], NaN where an evaluation failed.
+        pool: what is drawn from when nothing new is proposed; None for the whole space.
     """
+
+    pool: Architectures | None = None
 
     def __init__(self, space: SearchSpace | str, seed: int = 0) -> None:
         self.space, self.seed = get_space(space), seed
@@ -42,6 +46,11 @@ class Searcher(ABC):
     def within(self, allowed: Callable[[Architectures], Tensor]) -> Self:
         """The same search, asking only for architectures that `allowed`: [B] -> bool [B] says yes to."""
         self.allowed = allowed
+        return self
+
+    def resorting_to(self, pool: Architectures) -> Self:
+        """The same search, which draws from `pool` when it finds nothing new by its own means."""
+        self.pool = pool
         return self
 
     def ask(self, n: int = 1) -> Architectures:
@@ -115,9 +124,29 @@ class Searcher(ABC):
         low = float(self.values[good].min()) if bool(good.any()) else 0.0
         return self.archs, self.values.nan_to_num(low)
 
+    @cached_property
+    def pool_keys(self) -> Tensor:
+        """Fingerprints int64 [M] of the pool."""
+        assert self.pool is not None
+        return self.space.fingerprints(self.pool)
+
+    @cached_property
+    def eligible(self) -> Tensor:
+        """Whether each of the M in the pool may be asked for: bool [M]."""
+        assert self.pool is not None
+        return torch.ones(len(self.pool), dtype=torch.bool) if self.allowed is None else self.allowed(self.pool)
+
+    def open_rows(self) -> Tensor:
+        """Rows of the pool that may be asked for and were not."""
+        known = torch.tensor(sorted(self.seen), dtype=torch.int64)
+        return (self.eligible & ~torch.isin(self.pool_keys, known)).nonzero().flatten()
+
     def spare(self, n: int, generator: Generator) -> Architectures:
         """Random architectures for what :meth:`propose` leaves open; all that may be asked for can come out."""
-        return self.space.sample(n, generator)
+        if self.pool is None:
+            return self.space.sample(n, generator)
+        rows = self.open_rows()
+        return self.pool[rows[torch.randperm(len(rows), generator=generator)[:n]]]
 
     @abstractmethod
     def propose(self, n: int, generator: Generator) -> Architectures:

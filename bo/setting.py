@@ -31,6 +31,8 @@ class Setting:
 
     Raises:
         GraphnasError: missing or foreign labels, predictors or models.
+        OutsideSpace: no architecture of the pool keeps to the limits.
+        InvalidValues: more evaluations than the pool has architectures to evaluate.
 
     Attributes:
         pool: architectures that may be chosen, at most `config.pool_size`.
@@ -48,6 +50,20 @@ class Setting:
         else:
             self.pool = default_pool(self.space, 0, config.pool_size)
             self.oracle = answer_all(self.space, config.oracle)
+        self.check_budget()
+
+    def check_budget(self) -> None:
+        """Refuse limits that nothing keeps to, and budgets that cannot be spent."""
+        config, count = self.config, int(self.allowed(self.pool).sum())
+        within = ", ".join(f"{name} <= {limit:g}" for name, limit in self.limits.items())
+        if not count:
+            raise OutsideSpace(f"none of {len(self.pool)} architectures of {config.space} has {within}")
+        if config.start + config.queries > count:
+            known = f" beside the start of {config.start}" if config.start else ""
+            raise InvalidValues(
+                f"{config.queries} queries{known} are more than the {count} architectures of {config.space} to choose "
+                f"from{' with ' + within if within else ''} (labelled ones, at most pool_size {config.pool_size})"
+            )
 
     def use_table(self, table: Table) -> None:
         """Pool and oracle from measured labels."""
@@ -139,4 +155,4 @@ def answer_all(space: SearchSpace, config: OracleConfig) -> Oracle:
     fitted = load_predictor(Path(config.predictor))
     if fitted.space.name != space.name:
         raise SpaceMismatch(f"{config.predictor} predicts {fitted.space.name}, the search is in {space.name}")
-    return PredictorOracle(space, fitted.predict)
+    return PredictorOracle(space, fitted.predict, config.minimise)

@@ -6,9 +6,10 @@ import math
 from dataclasses import replace
 
 from graphnas.bo.oracles import Answer
-from graphnas.errors import GraphnasError
+from graphnas.errors import GraphnasError, InvalidValues
 from graphnas.networks.config import NetworkConfig
 from graphnas.networks.defaults import default_recipe, read_recipe
+from graphnas.networks.images import load_images
 from graphnas.networks.training import train_network
 from graphnas.spaces import Architectures, SearchSpace
 
@@ -24,7 +25,9 @@ class TrainingOracle:
         device: auto, cpu, cuda or mps.
 
     Raises:
-        UnknownName: a space without a network.
+        UnknownName: a space without a network, or no such images.
+        MissingData: the images are not there.
+        InvalidValues: no validation images to choose by, or fewer than one epoch.
     """
 
     def __init__(
@@ -33,6 +36,8 @@ class TrainingOracle:
         recipe = read_recipe(default_recipe(space.name, dataset), space.name, dataset)
         self.space, self.dataset, self.seed, self.device = space, dataset, seed, device
         self.recipe = recipe if epochs is None else replace(recipe, epochs=epochs)
+        if not len(load_images(dataset, **self.recipe.data).validation):  # before anything is trained in vain
+            raise InvalidValues(f"{dataset} as the recipe cuts it has no validation images to choose by")
 
     def __call__(self, arch: Architectures) -> Answer:
         text = self.space.format(arch)[0]
@@ -46,5 +51,4 @@ class TrainingOracle:
         value, test = (
             math.nan if score is None else score for score in (final.validation_accuracy, final.test_accuracy)
         )
-        error = f"{self.dataset} has no validation images" if math.isnan(value) else ""
-        return Answer(value, test, final.seconds, error)
+        return Answer(value, test, final.seconds, "")

@@ -63,7 +63,7 @@ class UnknownName(GraphnasError, KeyError, ValueError):
         close = get_close_matches(str(name), names, n=3)
         hint = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
         self.text = f"unknown {kind} {name!r}: {hint}known are {', '.join(names) or 'none'}"
-        super().__init__(self.text)
+        super().__init__(kind, name, names)  # from which a copy that comes from another process is made
 
     def __str__(self) -> str:
         return self.text

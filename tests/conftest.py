@@ -42,7 +42,7 @@ class Started:
 def start(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Started]:
     """Runs Python source in a process of its own, forked from one that has imported what training needs."""
     context = get_context("forkserver")
-    commands = ("train_cli", "evaluate_cli", "network_cli")
+    commands = ("train_cli", "evaluate_cli", "network_cli", "bo_cli")
     context.set_forkserver_preload([f"graphnas.commands.{name}" for name in commands])
 
     def begin(source: str, **environment: str) -> Started:

@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, PathPatch
 from matplotlib.transforms import Affine2D
@@ -21,7 +22,9 @@ from PIL import Image
 from graphnas import plot
 from graphnas.errors import GraphnasError, InvalidArchitecture, InvalidValues
 from graphnas.plot import cell
+from graphnas.plot.front import pareto_front
 from graphnas.plot.layout import Layout, layered_layout
+from graphnas.plot.search_curves import search_curves, value_limits
 from graphnas.spaces import Architectures
 
 VOCABULARY = ("input", "output", "conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
@@ -322,3 +325,36 @@ def test_pyplot_is_never_loaded(tmp_path: Path) -> None:
     )
     run = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert run.stdout.split() == ["False", "True"]
+
+
+@pytest.mark.parametrize("falling", [False, True])
+def test_curves_of_searches_of_any_length(falling: bool, tmp_path: Path) -> None:
+    """Budgets in seconds end searches after different numbers of evaluations; failures leave gaps."""
+    sign = -1.0 if falling else 1.0
+    first = [sign * value for value in (-5.0, *np.linspace(0, 1, 30))]
+    curves = {"a": {0: first, 1: first[:20]}, "b": {0: [np.nan] * 4}}
+    assert search_curves(curves, tmp_path / "curves.png", "value", falling=falling).stat().st_size > 1000
+    limits = value_limits({"a": {0: first}}, None, falling)
+    assert limits is not None
+    low, high = sorted(sign * limit for limit in limits)
+    assert -0.2 < low < 0.1 and 1.0 < high < 1.1 and limits[0] < limits[1]  # the first value does not set the scale
+    assert value_limits({"b": curves["b"]}, None, falling) is None
+    with pytest.raises(InvalidValues, match="at least one curve"):
+        search_curves({"a": {0: []}}, tmp_path / "none.png", "value")
+
+
+@pytest.mark.parametrize("falling", [False, True])
+def test_fronts_are_staircases_of_the_best(falling: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[tuple[list[float], list[float]]] = []
+    step = Axes.step
+
+    def remember(axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], **style: object) -> object:
+        drawn.append((list(x), list(y)))
+        return step(axes, x, y, **style)
+
+    monkeypatch.setattr(Axes, "step", remember)
+    values, costs = torch.tensor([3.0, 1.0, 2.0, 5.0]), torch.tensor([2.0, 1.0, 1.0, 3.0])
+    points = {"a": (-values if falling else values, costs)}
+    pareto_front(points, tmp_path / "front.png", "value", "params", falling=falling)
+    best = [2.0, 2.0, 3.0, 5.0]
+    assert drawn == [([1.0, 1.0, 2.0, 3.0], [-value for value in best] if falling else best)]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 
 from jsonargparse import Namespace
 
-from graphnas.bo.comparison import read_histories, run_all, run_one
+from graphnas.bo.comparison import run_all, run_one
 from graphnas.bo.comparison_report import write_report
 from graphnas.bo.config import OracleConfig, SearchConfig
 from graphnas.bo.methods import METHODS
 from graphnas.bo.search import Evaluation, History
+from graphnas.bo.search_folder import as_history, claim, read_histories
 from graphnas.bo.search_report import front_rows, top_rows, write_search_report
 from graphnas.bo.setting import Setting
 from graphnas.commands.parsing import (
@@ -29,21 +32,22 @@ from graphnas.errors import GraphnasError
 from graphnas.models import GraphVAE, create_model
 from graphnas.models.zoo import load_model
 from graphnas.spaces import get_space
+from graphnas.train.result_files import read_result
 
 DESCRIPTION = """Search for the best architecture of a space in a number of evaluations, by Bayesian optimisation in the
 latent space of a trained VAE or by another method. Every evaluation is written to --out/journals as soon as it is
-known: the same command goes on where it was interrupted, and nothing is paid for twice.
+known: the same command goes on where it was interrupted, and nothing is paid for twice. An evaluation that fails counts
+as one and is written down with its reason.
 
 --compare runs several methods from several seeds under the same budget instead, and writes comparison.md, curves.csv
 and curves.png. With --cost the result is a Pareto front of value and cost.
 
 Examples: graphnas bo --space nb201 --model runs/svge --queries 100
           graphnas bo --space nb201 --model runs/svge --labels mine.csv --metric accuracy --compare --seeds 10
-          graphnas bo --recipe nb201_published --model runs/svge"""
+          graphnas bo --recipe nb201_published --labels nb201.csv --model runs/svge"""
 
 COMPARED = ("latent", "latent_random", "raw_gp", "evolution", "local", "random")
-QUICK = ["--queries=20", "--initial=5", "--pool_size=500"]
-QUICK_SEEDS = 2
+QUICK = ["--queries=20", "--initial=5", "--batch_size=5", "--pool_size=500", "--start=0", "--seeds=2"]
 SHORT = ("labels", "metric", "test_metric")
 SHOWN = 5
 
@@ -61,6 +65,8 @@ def make_bo_parser() -> CommandParser:
     parser.add_argument("--jobs", type=int, default=1, help="processes of --compare, one thread each")
     parser.add_argument("--threads", type=int, default=1, help="threads of the CPU to use without --compare")
     parser.add_argument("--quick", action="store_true", help="20 evaluations from a pool of 500; 2 seeds to compare")
+    text = "end at the first evaluation that fails; the same command then goes on behind it"
+    parser.add_argument("--stop_on_error", action="store_true", help=text)
     parser.add_argument("--out", type=str, help="folder (default runs/bo-METHOD-SPACE, runs/bo-compare-SPACE)")
     parser.add_class_arguments(SearchConfig)
     return parser
@@ -101,7 +107,7 @@ def run(command: str, arguments: Sequence[str]) -> None:
         compare(config, model, options)
     else:
         use_threads(options.threads)
-        search(config, model, Path(options.out or f"runs/bo-{config.method}-{config.space}"))
+        search(config, model, Path(options.out or f"runs/bo-{config.method}-{config.space}"), options.stop_on_error)
 
 
 def open_model(config: SearchConfig) -> GraphVAE | None:
@@ -114,16 +120,17 @@ def open_model(config: SearchConfig) -> GraphVAE | None:
     if config.model is None:
         return None
     space, path = get_space(config.space), Path(config.model)
-    model = load_model(path) if path.exists() else create_model(config.model, space, pretrained=True)
+    is_path = path.exists() or len(path.parts) > 1 or path.suffix == ".safetensors"
+    model = load_model(path) if is_path else create_model(config.model, space, pretrained=True)
     if not isinstance(model, GraphVAE):
         raise UsageError(f"--model {config.model} is no graph VAE, and has no latent space to search in")
     return model
 
 
-def search(config: SearchConfig, model: GraphVAE | None, folder: Path) -> None:
+def search(config: SearchConfig, model: GraphVAE | None, folder: Path, stop_on_error: bool) -> None:
     """One search."""
-    setting = Setting(config, model)
-    best = -float("inf")
+    claim(config, folder, write=False)
+    setting, best = Setting(config, model), -math.inf
 
     def report(evaluation: Evaluation) -> None:
         nonlocal best
@@ -131,38 +138,47 @@ def search(config: SearchConfig, model: GraphVAE | None, folder: Path) -> None:
             stderr(f"{evaluation.arch} failed: {evaluation.error}")
         elif evaluation.value > best:
             best = evaluation.value
-            stderr(f"{evaluation.value:.5g}  {evaluation.arch}")
+            stderr(f"{config.oracle.sign * evaluation.value:.5g}  {evaluation.arch}")
 
-    run_one(setting, config.method, config.seed, folder, report)
-    history = read_histories(folder)[config.method][config.seed]
+    result = read_result(run_one(setting, config.method, config.seed, folder, report, stop_on_error))
+    history = as_history(result)
     paths = write_search_report(setting, history, folder)
-    print_table(top_rows(history, SHOWN) if config.cost is None else front_rows(setting, history))
-    print(summary(history))
+    print_table(top_rows(setting, history, SHOWN) if config.cost is None else front_rows(setting, history))
+    print(summary(config, history, result["values"]["snapped"]))
     stderr("\n".join(map(str, paths)))
+    if all(evaluation.error for evaluation in history.evaluations):
+        raise GraphnasError(f"no evaluation has succeeded, the first failed because of: {history.evaluations[0].error}")
 
 
-def summary(history: History) -> str:
+def summary(config: SearchConfig, history: History, snapped: int) -> str:
     """One line on what was spent."""
-    failed = sum(bool(evaluation.error) for evaluation in history.evaluations)
-    spent = f"{len(history.evaluations)} evaluations, {failed} of them failed"
-    return spent + (f"; {history.seconds:,.0f} s of training" if history.seconds else "")
+    spent, failed = len(history.evaluations), sum(bool(evaluation.error) for evaluation in history.evaluations)
+    parts = [f"{spent} evaluations, {failed} of them failed"]
+    if snapped:
+        parts.append(f"{snapped} answered with the nearest labelled architecture")
+    if history.seconds:
+        parts.append(f"{history.seconds:,.0f} s of training")
+    if spent < config.queries and history.seconds < (config.max_seconds or math.inf):
+        parts.append("nothing else was left to evaluate")
+    return "; ".join(parts)
 
 
 def compare(config: SearchConfig, model: GraphVAE | None, options: Namespace) -> None:
     """All methods from all seeds."""
     from joblib import Parallel, delayed
 
-    folder = Path(options.out or f"runs/bo-compare-{config.space}")
-    seeds = range(QUICK_SEEDS if options.quick else options.seeds)
+    folder, seeds = Path(options.out or f"runs/bo-compare-{config.space}"), range(options.seeds)
+    claim(config, folder, write=False)
     methods = [name for name in options.methods if model is not None or not name.startswith("latent")]
     left_out = [name for name in options.methods if name not in methods]
     if left_out and options.methods != list(COMPARED):
-        raise UsageError(f"{', '.join(left_out)} need a trained model: pass --model RUN")
+        raise UsageError(f"there is no latent space for {', '.join(left_out)} without a model: pass --model RUN")
     if left_out:
         stderr(f"without --model there is no latent space: {', '.join(left_out)} left out")
-    shares = [seeds[start :: options.jobs] for start in range(options.jobs)]
-    done = Parallel(n_jobs=options.jobs)(
-        delayed(run_all)(replace(config, method="latent"), model, methods, share, folder) for share in shares if share
+    shares = [share for start in range(options.jobs) if (share := seeds[start :: options.jobs])]
+    parent = os.getpid() if len(shares) > 1 else None
+    done = Parallel(n_jobs=len(shares))(
+        delayed(run_all)(config, model, methods, share, folder, options.stop_on_error, parent) for share in shares
     )
     failures = [failure for part in done for failure in part]
     histories = read_histories(folder)

@@ -13,8 +13,9 @@ from graphnas.plot.figure import COLOURS, FAINT, SMALL, TEXT, new_figure, save, 
 
 
 def search_curves(
-    curves: Mapping[str, Mapping[int, Sequence[float]]], path: Path | str, label: str, ceiling: float | None = None
-) -> Path:
+    curves: Mapping[str, Mapping[int, Sequence[float]]], path: Path | str, label: str, ceiling: float | None = None,
+    falling: bool = False,
+) -> Path:  # fmt: skip
     """Mean over seeds against the number of evaluations, with the 95 % interval as a band.
 
     Args:
@@ -22,6 +23,7 @@ def search_curves(
         path: file to write.
         label: what the values are.
         ceiling: a horizontal line, such as the optimum.
+        falling: lower values are better.
 
     Raises:
         InvalidValues: no curve, or an empty one.
@@ -41,11 +43,23 @@ def search_curves(
             ax.fill_between(steps, values.mean(0) - half, values.mean(0) + half, color=colour, alpha=0.15, linewidth=0)
     if ceiling is not None:
         ax.axhline(ceiling, color=FAINT, linestyle="--", linewidth=1.2, label="optimum")
-    finite = np.concatenate([np.ravel([run[len(run) // 15 :] for run in runs.values()]) for runs in curves.values()])
-    finite = finite[np.isfinite(finite)]
-    if len(finite) and finite.max() > finite.min():  # the first few evaluations would flatten the rest
-        margin = 0.05 * (finite.max() - np.quantile(finite, 0.05))
-        ax.set_ylim(np.quantile(finite, 0.05) - margin, max(finite.max(), ceiling or -np.inf) + margin)
-    ax.legend(fontsize=SMALL, frameon=False, loc="lower right")
+    if (limits := value_limits(curves, ceiling, falling)) is not None:
+        ax.set_ylim(*limits)
+    ax.legend(fontsize=SMALL, frameon=False, loc="upper right" if falling else "lower right")
     ax.yaxis.label.set_fontsize(TEXT)
     return save(figure, path)
+
+
+def value_limits(
+    curves: Mapping[str, Mapping[int, Sequence[float]]], ceiling: float | None, falling: bool
+) -> tuple[float, float] | None:
+    """Lowest and highest value to show: the first few evaluations, which would flatten the rest, are cut off."""
+    late = [value for runs in curves.values() for run in runs.values() for value in run[len(run) // 15 :]]
+    values = np.array([*late, np.nan if ceiling is None else ceiling]) * (-1 if falling else 1)
+    values = values[np.isfinite(values)]
+    if not len(values) or values.max() == values.min():
+        return None
+    low, high = float(np.quantile(values, 0.05)), float(values.max())
+    margin = 0.05 * (high - low)
+    low, high = low - margin, high + margin
+    return (-high, -low) if falling else (low, high)

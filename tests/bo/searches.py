@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,6 +13,7 @@ from torch import Tensor
 from graphnas import create_model, get_space
 from graphnas.bo.baselines import LocalSearch, RandomSearch, RegularisedEvolution
 from graphnas.bo.codes import LatentCodes
+from graphnas.bo.config import OracleConfig, SearchConfig
 from graphnas.bo.latent_bo import LatentBO, LatentRandom
 from graphnas.bo.searcher import Searcher
 from graphnas.models import GraphVAE
@@ -54,3 +58,22 @@ def spend(search: Searcher, queries: int, batch_size: int = 3, sign: float = 1.0
         archs = search.ask(min(batch_size, queries - len(search.values)))
         search.tell(archs, score(archs, sign))
     return search.values.tolist()
+
+
+def write_labels(path: Path, archs: Architectures | None = None) -> Path:
+    """A CSV of the toy space: score, error = 1 - score, test = score / 2, seconds = 1, 2, ..."""
+    archs = SPACE.enumerate() if archs is None else archs
+    values = score(archs).tolist()
+    with path.open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["arch", "score", "error", "test", "seconds"])
+        for number, (text, value) in enumerate(zip(SPACE.format(archs), values, strict=True), 1):
+            writer.writerow([text, value, 1 - value, value / 2, number])
+    return path
+
+
+def config(**changes: Any) -> SearchConfig:
+    """A search of the toy space that takes a second."""
+    oracle = OracleConfig(**changes.pop("oracle", {}))
+    usual: dict[str, Any] = {"method": "random", "queries": 8, "initial": 4, "batch_size": 2}
+    return SearchConfig(space="toy", oracle=oracle, **usual | changes)

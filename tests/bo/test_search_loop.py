@@ -6,6 +6,7 @@ import json
 import math
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from graphnas import load_table
 from graphnas.bo.baselines import RandomSearch
 from graphnas.bo.oracles import Answer, CallableOracle, SnappedOracle, TableOracle, boosted_oracle
 from graphnas.bo.search import Evaluation, History, read_journal, run_search
-from graphnas.errors import CorruptFile, GraphnasError, InvalidValues, UnknownName
+from graphnas.errors import CorruptFile, GraphnasError, InvalidValues, OutsideSpace, UnknownName
 from graphnas.spaces import Architectures
 from tests.bo.searches import SEARCHES, SPACE, Make, score
 
@@ -51,6 +52,21 @@ def test_killed_and_resumed_is_the_same(make: Make, dies_at: int, tmp_path: Path
     assert [one.arch for one in read_journal(journal)] == [one.arch for one in whole.evaluations]
 
 
+def test_a_journal_is_never_rewritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cut line is taken off in place: a kill while it is must not cost the lines before it."""
+    journal = tmp_path / "journal.jsonl"
+    run_search(RandomSearch(SPACE, 0), Counting(), 3, journal=journal)
+    whole, inode = journal.read_bytes(), journal.stat().st_ino
+    for cut in (b'{"arch": "cut of', b"{", b'{"arch": "\xc3'):
+        with journal.open("ab") as stream:
+            stream.write(cut)
+        for name in ("write_text", "write_bytes"):
+            monkeypatch.setattr(Path, name, lambda *arguments: pytest.fail("a journal was written anew"))
+        assert len(read_journal(journal)) == 3
+        assert journal.read_bytes() == whole and journal.stat().st_ino == inode
+        monkeypatch.undo()
+
+
 def test_journals_of_something_else(tmp_path: Path) -> None:
     journal = tmp_path / "journal.jsonl"
     run_search(RandomSearch(SPACE, 0), Counting(), 3, journal=journal)
@@ -77,6 +93,11 @@ def test_budgets() -> None:
 def test_a_search_ends_with_its_space() -> None:
     total = len(set(SPACE.canonical_keys(SPACE.enumerate())))
     assert len(run_search(RandomSearch(SPACE, 0), Counting(), 10 * total, 20).evaluations) <= total
+    pool = SPACE.enumerate()
+    assert len(run_search(RandomSearch(SPACE, 0, pool), Counting(), 10 * total, 20).evaluations) == total
+    nothing = RandomSearch(SPACE, 0, pool).within(lambda archs: torch.zeros(len(archs), dtype=torch.bool))
+    with pytest.raises(OutsideSpace, match="nothing new to evaluate in toy after 0"):
+        run_search(nothing, Counting(), 5)
 
 
 def test_what_is_reported_is_the_test_value_of_the_best() -> None:
@@ -108,6 +129,48 @@ def test_bad_oracles_are_recorded_and_the_run_goes_on(function: object, error: s
     assert all(line["value"] is None and error in line["error"] for line in lines)
     with pytest.raises(GraphnasError, match="evaluation 1 of"):
         run_search(RandomSearch(SPACE, 0), oracle, 4, stop_on_error=True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (lambda arch: fails(""), "RuntimeError: no memory"),
+        (lambda arch: Answer(math.nan, 0.5, 1.0, ""), "finite"),
+        (lambda arch: Answer(-math.inf, 0.5, 1.0, ""), "finite"),
+        (lambda arch: torch.ones(2), "ValueError"),
+        (lambda arch: None, "TypeError"),
+        (lambda arch: Answer("high", 0.0, 1.0, ""), "ValueError"),  # type: ignore[arg-type]
+    ],
+)
+def test_oracles_of_any_kind_may_fail(answer: Callable[[Architectures], Answer], error: str) -> None:
+    class Bad:
+        space = SPACE
+
+        def __call__(self, arch: Architectures) -> Answer:
+            return answer(arch)
+
+    found = run_search(RandomSearch(SPACE, 0), Bad(), 3).evaluations
+    assert len(found) == 3 and all(error in one.error and math.isnan(one.value) for one in found)
+
+
+def test_seconds_that_are_none_cost_nothing() -> None:
+    for seconds in (math.nan, -5.0, math.inf):
+        history = run_search(RandomSearch(SPACE, 0), Counting(seconds=seconds), 3, max_seconds=1.0)
+        assert len(history.evaluations) == 3 and history.seconds == 0.0
+
+
+def test_a_search_goes_on_behind_an_evaluation_that_hangs(tmp_path: Path) -> None:
+    bad = SPACE.format(RandomSearch(SPACE, 0).ask(4))[2]
+
+    def measure(text: str) -> float:
+        if text == bad:
+            time.sleep(60)
+        return float(len(text))
+
+    oracle, journal = CallableOracle(SPACE, measure, timeout=1), tmp_path / "journal.jsonl"
+    found = run_search(RandomSearch(SPACE, 0), oracle, 4, 4, journal).evaluations
+    assert ["no answer within 1 s" in one.error for one in found] == [False, False, True, False]
+    assert [one.error for one in read_journal(journal)] == [one.error for one in found]
 
 
 def test_hanging_and_dying_evaluations_end() -> None:

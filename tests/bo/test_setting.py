@@ -1,0 +1,127 @@
+"""What searches share: pool, oracle, codes and limits, made from a config or refused."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from graphnas.bo.codes import LatentCodes, RawCodes
+from graphnas.bo.oracles import PredictorOracle, SnappedOracle, TableOracle
+from graphnas.bo.setting import Setting
+from graphnas.errors import GraphnasError, InvalidValues, MissingData, OutsideSpace, SpaceMismatch, UnknownName
+from tests.bo.searches import MODEL, SPACE, config, score, write_labels
+
+
+def test_a_complete_table_answers_itself() -> None:
+    setting = Setting(config(pool_size=50))
+    assert isinstance(setting.oracle, TableOracle) and len(setting.pool) == 50
+    assert setting.oracle(setting.pool[7:8]).value == float(score(setting.pool[7:8])[0])
+    assert Setting(config(pool_size=50, seed=3)).pool == setting.pool
+    assert isinstance(setting.codes, RawCodes)
+    with pytest.raises(InvalidValues, match="pass --model RUN"):
+        _ = setting.latent
+
+
+@pytest.mark.parametrize("model", [None, MODEL])
+def test_a_part_of_a_space_snaps_to_the_nearest(model: object, tmp_path: Path) -> None:
+    labelled = SPACE.enumerate()[::10]
+    oracle = {"labels": str(write_labels(tmp_path / "some.csv", labelled)), "metric": "score"}
+    setting = Setting(config(oracle=oracle), MODEL if model else None)
+    assert isinstance(setting.oracle, SnappedOracle) and len(setting.pool) == len(labelled)
+    assert isinstance(setting.codes, LatentCodes if model else RawCodes)
+    other = SPACE.enumerate()[5:6]
+    nearest = int(torch.cdist(setting.codes.place(other), setting.codes.points)[0].argmin())
+    found = setting.oracle(other)
+    assert found.value == pytest.approx(float(score(setting.pool[nearest : nearest + 1])[0])) and not found.error
+    assert setting.oracle.snapped == 1
+
+
+def test_lower_is_better_of_value_and_test(tmp_path: Path) -> None:
+    oracle = {"labels": str(write_labels(tmp_path / "all.csv")), "metric": "error", "test_metric": "test"}
+    oracle |= {"seconds_metric": "seconds"}
+    arch = SPACE.optimum()  # type: ignore[attr-defined]
+    plain, falling = (Setting(config(oracle=oracle | {"minimise": low})).oracle(arch) for low in (False, True))
+    assert (falling.value, falling.test) == (-plain.value, -plain.test) == (0.0, -0.5)
+    assert plain.seconds == falling.seconds == 1 + SPACE.format(SPACE.enumerate()).index(SPACE.format(arch)[0])
+
+
+def test_limits() -> None:
+    setting = Setting(config(max_params=20, max_flops=5000))
+    costs = SPACE.cost(setting.pool)
+    expected = (costs["params"] <= 20) & (costs["flops"] <= 5000)
+    assert torch.equal(setting.allowed(setting.pool), expected) and 0 < int(expected.sum()) < len(expected)
+    assert bool(Setting(config()).allowed(SPACE.enumerate()).all())
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"queries": 788}, InvalidValues, "788 queries are more than the 787 architectures of toy"),
+        ({"queries": 51, "pool_size": 50}, InvalidValues, "at most pool_size 50"),
+        ({"queries": 700, "start": 100}, InvalidValues, "700 queries beside the start of 100"),
+        ({"max_params": 9, "queries": 300}, InvalidValues, "more than the 297 architectures of toy .* params <= 9"),
+        ({"oracle": {"metric": "accuracy"}}, UnknownName, "unknown metric 'accuracy': known are score"),
+        ({"oracle": {"test_metric": "accuracy"}}, UnknownName, "unknown metric 'accuracy'"),
+        ({"oracle": {"labels": "digits201"}}, SpaceMismatch, "nb201.* toy"),
+        ({"oracle": {"labels": "nowhere.csv"}}, GraphnasError, "nowhere.csv"),
+        ({"oracle": {"kind": "predictor"}}, InvalidValues, "--oracle.predictor RUN"),
+        ({"oracle": {"kind": "predictor", "predictor": "nowhere"}}, GraphnasError, "nowhere"),
+    ],
+)
+def test_what_cannot_be_searched(changes: dict[str, object], error: type[GraphnasError], message: str) -> None:
+    with pytest.raises(error, match=message):
+        Setting(config(**changes))
+
+
+def test_other_spaces_and_missing_labels(tmp_path: Path) -> None:
+    other = config()
+    other.space = "enas6"
+    with pytest.raises(SpaceMismatch, match="about toy, the search about enas6"):
+        Setting(other, MODEL)
+    with pytest.raises(MissingData, match="no built-in labels: pass --oracle.labels FILE"):
+        Setting(other)
+    large = SPACE.enumerate()[SPACE.cost(SPACE.enumerate())["params"] > 20]
+    path = write_labels(tmp_path / "large.csv", large)
+    with pytest.raises(OutsideSpace, match=f"none of {len(large)} .* has params <= 20, flops <= 9000"):
+        Setting(config(oracle={"labels": str(path), "metric": "score"}, max_params=20, max_flops=9000))
+    path = write_labels(tmp_path / "one.csv", SPACE.enumerate()[:1])
+    with pytest.raises(InvalidValues, match="has 1 labels, expected at least 2"):
+        Setting(config(oracle={"labels": str(path), "metric": "score"}))
+
+
+class Fitted:
+    """A predictor of the score, or of nothing finite."""
+
+    space = SPACE
+
+    def predict(self, archs: object) -> torch.Tensor:
+        return score(archs) / 2  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("minimise", [False, True])
+def test_predictors_in_either_direction(minimise: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("graphnas.bo.setting.load_predictor", lambda path: Fitted())
+    oracle = Setting(config(oracle={"kind": "predictor", "predictor": "run", "minimise": minimise})).oracle
+    assert oracle(SPACE.enumerate()[9:10]).value == (-0.5 if minimise else 0.5) * float(score(SPACE.enumerate()[9:10]))
+
+
+def test_boosted_labels_in_either_direction(tmp_path: Path) -> None:
+    labels = write_labels(tmp_path / "some.csv", SPACE.enumerate()[::5])
+    oracle = {"kind": "boosted", "labels": str(labels), "metric": "error"}
+    rising, falling = (Setting(config(oracle=oracle | {"minimise": low})).oracle for low in (False, True))
+    arch = SPACE.enumerate()[100:101]
+    assert rising(arch).value == -falling(arch).value == pytest.approx(1 - float(score(arch)), abs=0.1)
+
+
+def test_predictors_that_fail_say_so() -> None:
+    arch = SPACE.enumerate()[:1]
+    for predict, error in (
+        (lambda archs: torch.tensor([math.nan]), "finite"),
+        (lambda archs: torch.zeros(0), "IndexError"),
+        (lambda archs: torch.zeros(1, 2), "element"),
+    ):
+        answer = PredictorOracle(SPACE, predict)(arch)
+        assert math.isnan(answer.value) and error in answer.error
