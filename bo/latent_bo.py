@@ -96,6 +96,7 @@ class LatentBO(PoolBO):
             with torch.no_grad():
                 best = max(best, float(posterior.predict(point)[0]))
             chosen, posterior = torch.cat([chosen, point]), posterior.believing(point)
+        self.fitted = posterior  # asked again before values are told, because decodes were known: other points then
         return most_common_decode(self.codes.model, self.codes.restore(chosen), self.draws, generator).archs.to("cpu")
 
     def goal(self, posterior: Posterior, low: Tensor, high: Tensor, generator: Generator) -> float:
