@@ -168,8 +168,7 @@ def load_model(path: Path, expect: tuple[str, SearchSpace] | None = None, **over
         raise CheckpointMismatch(f"{path} was trained on another vocabulary of {space.name!r} than this graphnas has")
     name, config = header["model"], {**header["config"], **overrides}
     try:
-        shapes = shapes_of(name, space, config)
-        if shapes is not None:
+        if is_larger(config, tensors) and (shapes := shapes_of(name, space, config)) is not None:
             check_shapes(shapes, tensors, str(path), repr(name))
         model = create_model(name, space, **config)
     except CheckpointMismatch:
@@ -178,6 +177,16 @@ def load_model(path: Path, expect: tuple[str, SearchSpace] | None = None, **over
         raise CheckpointMismatch(f"{path}: {error}") from error
     load_weights(model, tensors, str(path))
     return model.eval()
+
+
+def is_larger(config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> bool:
+    """Whether a config has a number beyond the longest axis of the tensors, and so might ask for far more memory.
+
+    What is not is made at once: the meta device, on its first use, takes seconds to import what it needs.
+    """
+    longest = max((max(tensor.shape, default=0) for tensor in tensors.values()), default=0)
+    values = [value for entry in config.values() for value in (entry.values() if isinstance(entry, dict) else [entry])]
+    return any(isinstance(value, int) and value > longest for value in values)
 
 
 def shapes_of(name: str, space: SearchSpace, config: dict[str, Any]) -> dict[str, torch.Tensor] | None:

@@ -35,13 +35,14 @@ from graphnas.errors import (
 from graphnas.metrics import kendall_tau
 from graphnas.models import GraphModel, GraphVAE, load_model, save_model
 from graphnas.models.base import vocabulary_hash
-from graphnas.models.zoo import shapes_of
+from graphnas.models.zoo import is_larger, shapes_of
 from graphnas.state_dicts import cards
 from graphnas.train import DataConfig
 from graphnas.train.data import prepare
 
 SIZES = {"node_dim": 8, "latent_dim": 4}
 NAME = "svge_toy"
+NAMES = [card["name"] for card in state_dicts.list_pretrained()]
 
 
 @pytest.fixture
@@ -235,6 +236,26 @@ def test_a_header_nested_too_deep_is_refused(tmp_path: Path) -> None:
     one_line(error)
 
 
+def test_the_first_model_of_a_process_is_there_in_a_second() -> None:
+    code = """
+import sys, time, torch
+from graphnas import create_model, models
+begin, before = time.process_time(), set(sys.modules)
+create_model("svge", "nb101", pretrained=True)
+assert time.process_time() - begin < 1, time.process_time() - begin
+assert "sympy" not in set(sys.modules) - before  # which the meta device loads for seconds
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_configs_of_shipped_weights_have_no_odd_sizes(name: str) -> None:
+    header, tensors = read_model_file(state_dicts.find(name))
+    assert not is_larger(header["config"], tensors)
+    assert is_larger({**header["config"], "vae_args": {"width": 10**6}}, tensors)
+
+
 @pytest.mark.parametrize("name", list_models())
 def test_shapes_are_known_without_memory(name: str) -> None:
     """So the config of a file can be compared with its tensors first."""
@@ -391,8 +412,6 @@ def test_weights_of_a_card_are_fetched_where_the_package_has_none(shipped: Path,
 
 
 # -- what ships -----------------------------------------------------------------------------------------------------
-
-NAMES = [card["name"] for card in state_dicts.list_pretrained()]
 
 
 def test_something_ships() -> None:

@@ -106,6 +106,6 @@ def test_local_search_leaves_a_centre_whose_other_neighbours_are_refused() -> No
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_guided_searches_end_above_chance(method: str, sign: float) -> None:
     pool = score(SPACE.enumerate(), sign)
-    values = torch.tensor(spend(make_searcher(Setting(config(initial=8)), method, 1), 24, 5, sign))
+    values = torch.tensor(spend(make_searcher(Setting(config(initial=8)), method, 1), 20, 6, sign))
     assert float(values[-12:].mean()) > float(pool.mean())
     assert float((pool > values.max() + 1e-9).double().mean()) < 0.1

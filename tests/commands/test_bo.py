@@ -128,6 +128,7 @@ def test_a_comparison(tmp_path: Path, capsys: Capture) -> None:
     assert len(rows) == 2 * 3 * 8 and (tmp_path / "one" / "curves.png").is_file()
 
 
+@pytest.mark.slow
 def test_processes_of_a_comparison_change_nothing(tmp_path: Path, capsys: Capture) -> None:
     for jobs in (1, 2):
         assert bo(*COMPARE, f"--jobs={jobs}", "--out", tmp_path / str(jobs)) == 0
