@@ -37,7 +37,7 @@ class LatentBO(PoolBO):
 
     Args:
         model: a trained VAE of the space.
-        space: name or object.
+        space: name or object; the model's if not given.
         acquisition: `logei`, `ucb`, `thompson` or `mean`.
         seed: of all draws.
         surrogate: `gp`, `rbf`, `deep_kernel`, `svgp` or `legacy`.
@@ -68,12 +68,12 @@ class LatentBO(PoolBO):
     codes: LatentCodes
 
     def __init__(
-        self, model: GraphVAE, space: SearchSpace | str, acquisition: str = "logei", seed: int = 0,
+        self, model: GraphVAE, space: SearchSpace | str | None = None, acquisition: str = "logei", seed: int = 0,
         surrogate: str = "gp", proposal: Proposal = "codes", pool: Architectures | None = None, initial: int = 10,
         dim: int = REDUCED_DIM, draws: int = 20, codes: LatentCodes | None = None, targets: Targets = "normal_scores",
         incumbent: Literal["observed", "box"] = "observed",
     ) -> None:  # fmt: skip
-        space = get_space(space)
+        space = get_space(model.space if space is None else space)
         if model.space.name != space.name:
             raise SpaceMismatch(f"the model is about {model.space.name}, the search about {space.name}")
         if proposal not in ("codes", "box", "trust_region"):
