@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from graphnas.bo.baselines import LocalSearch, RandomSearch, RegularisedEvolution
+    from graphnas.bo.beyond import BeyondBO
     from graphnas.bo.codes import Codes, LatentCodes, RawCodes
     from graphnas.bo.config import OracleConfig, SearchConfig
     from graphnas.bo.extrapolation import generate_beyond
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Answer",
+    "BeyondBO",
     "CallableOracle",
     "Codes",
     "Evaluation",
@@ -67,6 +69,7 @@ __all__ = [
 
 _MODULES = {
     "baselines": ("LocalSearch", "RandomSearch", "RegularisedEvolution"),
+    "beyond": ("BeyondBO",),
     "codes": ("Codes", "LatentCodes", "RawCodes"),
     "config": ("OracleConfig", "SearchConfig"),
     "extrapolation": ("generate_beyond",),

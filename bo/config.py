@@ -8,7 +8,7 @@ from typing import Literal
 
 from graphnas.bo.codes import POOL_LIMIT, REDUCED_DIM
 from graphnas.bo.latent_bo import Proposal
-from graphnas.bo.pool_bo import Targets
+from graphnas.bo.surrogate_search import Targets
 from graphnas.errors import InvalidValues
 from graphnas.train.config import check_range
 
@@ -97,3 +97,33 @@ class SearchConfig:
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise InvalidValues(f"{name} must be positive (got {value})")
+
+
+@dataclass
+class BeyondConfig:
+    """How a search goes on beyond the space that its model was trained on."""
+
+    beyond: str | None = None
+    """Larger search space, such as nb101_8, in which architectures are proposed when the search is done."""
+    beyond_queries: int | None = None
+    """How many of --queries are kept for them; a third if not given."""
+    candidates: int = 1000
+    """Architectures that are decoded beyond for every batch, to choose from."""
+    new_places: Literal["refuse", "repeat"] = "refuse"
+    """What models with weights for every place of a graph do: refuse, or repeat those of the last one."""
+
+    def __post_init__(self) -> None:
+        check_range(self, 2, "candidates")
+        if self.beyond_queries is not None:
+            check_range(self, 1, "beyond_queries")
+
+    def share(self, queries: int) -> int:
+        """Evaluations of the larger space, of so many in all.
+
+        Raises:
+            InvalidValues: fewer than two would be left for the trained space.
+        """
+        kept = max(1, queries // 3) if self.beyond_queries is None else self.beyond_queries
+        if queries - kept < 2:
+            raise InvalidValues(f"beyond_queries must leave at least 2 of {queries} queries to the search (got {kept})")
+        return kept

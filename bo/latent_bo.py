@@ -9,8 +9,9 @@ from torch import Generator, Tensor
 
 from graphnas.bo.codes import REDUCED_DIM, LatentCodes, default_pool
 from graphnas.bo.decoding import most_common_decode
-from graphnas.bo.pool_bo import PoolBO, Targets
+from graphnas.bo.pool_bo import PoolBO
 from graphnas.bo.searcher import Searcher
+from graphnas.bo.surrogate_search import Targets
 from graphnas.bo.surrogates import Posterior
 from graphnas.bo.uphill import climb
 from graphnas.errors import InvalidValues, SpaceMismatch
@@ -27,7 +28,7 @@ Proposal = Literal["codes", "box", "trust_region"]
 class LatentBO(PoolBO):
     """A Gaussian process on latent codes chooses what is evaluated next; higher values are better.
 
-    How values are learned from and batches filled: :class:`PoolBO`.
+    How values are learned from and batches filled: :class:`SurrogateSearch`.
 
     `codes` scores the codes of a pool, the whole space where it is small, and needs no decoder. `box` draws 10,000
     points in the box of the pool's codes and climbs from the best of them to a maximum of the acquisition (L-BFGS-B);

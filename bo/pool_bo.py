@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, Self
+from typing import Self
 
 import torch
 from torch import Generator, Tensor
 
-from graphnas.bo import deep_kernel, sparse_surrogates  # noqa: F401  (register themselves)
-from graphnas.bo.acquisition import ACQUISITIONS
 from graphnas.bo.codes import Codes
-from graphnas.bo.converged_gp import Scale
-from graphnas.bo.searcher import Searcher
-from graphnas.bo.surrogates import SURROGATES, Posterior
-from graphnas.errors import InvalidValues
-from graphnas.models.layers.normal_scores import NormalScores
+from graphnas.bo.surrogate_search import SurrogateSearch, Targets
+from graphnas.bo.surrogates import Posterior
 from graphnas.spaces import Architectures
 
-Targets = Literal["normal_scores", "standardised"]
 
-
-class PoolBO(Searcher):
+class PoolBO(SurrogateSearch):
     """A Gaussian process on codes chooses from a pool what is evaluated next; higher values are better.
 
-    Values become normal scores first, so that a few failed networks do not set the scale. A batch is filled one by one,
-    each architecture believed to have its predicted value (kriging believer) before the next is chosen. What is asked
-    for is never asked for again, up to isomorphism.
+    How values are learned from and batches filled: :class:`SurrogateSearch`. What is asked for is never asked for
+    again, up to isomorphism.
 
     Args:
         codes: the pool and its points: :class:`LatentCodes` of a VAE, or :class:`RawCodes`.
@@ -45,30 +37,14 @@ class PoolBO(Searcher):
         self, codes: Codes, acquisition: str = "logei", seed: int = 0, surrogate: str = "gp", initial: int = 10,
         targets: Targets = "normal_scores",
     ) -> None:  # fmt: skip
-        super().__init__(codes.space, seed)
-        if targets not in ("normal_scores", "standardised"):
-            raise InvalidValues(f"targets must be normal_scores or standardised (got {targets!r})")
-        self.codes, self.initial, self.targets = codes, initial, targets
-        self.acquisition, self.fit = ACQUISITIONS[acquisition], SURROGATES[surrogate]
+        super().__init__(codes, acquisition, seed, surrogate, initial, targets)
         self.pool_keys = self.space.fingerprints(codes.archs)
         self.eligible = torch.ones(len(codes.archs), dtype=torch.bool)
-        self.points = torch.zeros(0, codes.dim, dtype=torch.float64)
 
     def within(self, allowed: Callable[[Architectures], Tensor]) -> Self:
         super().within(allowed)
         self.eligible &= allowed(self.codes.archs)
         return self
-
-    def tell(self, archs: Architectures, values: Tensor) -> None:
-        super().tell(archs, values)
-        self.points = torch.cat([self.points, self.codes.place(archs)])
-
-    def propose(self, n: int, generator: Generator) -> Architectures:
-        _, values = self.known()
-        if len(values) < self.initial or bool((values == values[0]).all()):
-            return self.spare(n, generator)
-        scale = NormalScores(values).scores if self.targets == "normal_scores" else values
-        return self.promising(self.fit(self.points, Scale.of(scale).standardise(scale), self.seed), n, generator)
 
     def promising(self, posterior: Posterior, n: int, generator: Generator) -> Architectures:
         """The most promising unknown architectures of the pool."""
@@ -85,16 +61,3 @@ class PoolBO(Searcher):
         if not len(rows):
             return Architectures.empty(self.space.max_nodes)
         return self.codes.archs[rows[torch.randint(len(rows), (n,), generator=generator)]]
-
-    def pick(self, posterior: Posterior, x: Tensor, n: int, generator: Generator) -> Tensor:
-        """Rows int64 [n] of x [B, D], greedily, each believed before the next is chosen."""
-        rows: list[int] = []
-        taken = torch.zeros(len(x), dtype=torch.bool)
-        for _ in range(min(n, len(x))):
-            best = float(posterior.predict(torch.cat([self.points, x[rows]]))[0].max())
-            promise = self.acquisition(posterior, x, best, generator).masked_fill(taken, -torch.inf)
-            rows.append(int(promise.argmax()))
-            taken[rows[-1]] = True
-            if len(rows) < n:
-                posterior = posterior.believing(x[rows[-1:]])
-        return torch.tensor(rows, dtype=torch.int64)

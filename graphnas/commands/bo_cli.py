@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 
 from jsonargparse import Namespace
 
+from graphnas.bo.beyond_report import beyond_summary, candidate_rows, write_beyond_report
+from graphnas.bo.beyond_run import run_beyond
 from graphnas.bo.comparison import read_histories, run_all, run_one
 from graphnas.bo.comparison_report import write_report
-from graphnas.bo.config import OracleConfig, SearchConfig
+from graphnas.bo.config import BeyondConfig, OracleConfig, SearchConfig
 from graphnas.bo.methods import METHODS
 from graphnas.bo.search import Evaluation, History
 from graphnas.bo.search_report import front_rows, top_rows, write_search_report
@@ -37,9 +39,14 @@ known: the same command goes on where it was interrupted, and nothing is paid fo
 --compare runs several methods from several seeds under the same budget instead, and writes comparison.md, curves.csv
 and curves.png. With --cost the result is a Pareto front of value and cost.
 
+--beyond goes on in a larger space under the same budget: the decoder grows architectures beyond its trained size from
+the codes of the best, and the surrogate chooses among them. Real training, and labels or a predictor of the larger
+space, judge both spaces; where the oracle knows the trained space only, the candidates are ranked and drawn.
+
 Examples: graphnas bo --space nb201 --model runs/svge --queries 100
           graphnas bo --space nb201 --model runs/svge --labels mine.csv --metric accuracy --compare --seeds 10
-          graphnas bo --recipe nb201_published --model runs/svge"""
+          graphnas bo --recipe nb201_published --model runs/svge
+          graphnas bo --space nb101 --model svge --oracle.kind train --queries 60 --beyond nb101_8"""
 
 COMPARED = ("latent", "latent_random", "raw_gp", "evolution", "local", "random")
 QUICK = ["--queries=20", "--initial=5", "--pool_size=500"]
@@ -63,6 +70,7 @@ def make_bo_parser() -> CommandParser:
     parser.add_argument("--quick", action="store_true", help="20 evaluations from a pool of 500; 2 seeds to compare")
     parser.add_argument("--out", type=str, help="folder (default runs/bo-METHOD-SPACE, runs/bo-compare-SPACE)")
     parser.add_class_arguments(SearchConfig)
+    parser.add_class_arguments(BeyondConfig)
     return parser
 
 
@@ -86,10 +94,28 @@ def to_config(options: Namespace) -> SearchConfig:
     return SearchConfig(**{name: content[name] for name in names} | {"oracle": OracleConfig(**oracle)})
 
 
+def to_beyond(options: Namespace) -> BeyondConfig:
+    """The larger space from parsed options.
+
+    Raises:
+        UsageError: a search that cannot have one.
+    """
+    content = options.as_dict()
+    beyond = BeyondConfig(**{field.name: content[field.name] for field in fields(BeyondConfig)})
+    if beyond.beyond is None:
+        return beyond
+    if content["model"] is None:
+        raise UsageError("--beyond decodes with a trained model: pass --model RUN")
+    for name in ("compare", "cost"):
+        if content[name]:
+            raise UsageError(f"--beyond is one search of one objective: leave --{name} out")
+    return beyond
+
+
 def run(command: str, arguments: Sequence[str]) -> None:
     """Search or compare, print the result."""
     options = read_options(arguments)
-    config = to_config(options)
+    config, beyond = to_config(options), to_beyond(options)
     for name in ("seeds", "jobs"):
         if options[name] < 1:
             raise UsageError(f"--{name} must be at least 1 (got {options[name]})")
@@ -99,9 +125,13 @@ def run(command: str, arguments: Sequence[str]) -> None:
     model = open_model(config)
     if options.compare:
         compare(config, model, options)
+        return
+    use_threads(options.threads)
+    folder = Path(options.out or f"runs/bo-{config.method}-{config.space}")
+    if beyond.beyond is None or model is None:
+        search(config, model, folder)
     else:
-        use_threads(options.threads)
-        search(config, model, Path(options.out or f"runs/bo-{config.method}-{config.space}"))
+        search_beyond(config, beyond, model, folder)
 
 
 def open_model(config: SearchConfig) -> GraphVAE | None:
@@ -123,6 +153,31 @@ def open_model(config: SearchConfig) -> GraphVAE | None:
 def search(config: SearchConfig, model: GraphVAE | None, folder: Path) -> None:
     """One search."""
     setting = Setting(config, model)
+    run_one(setting, config.method, config.seed, folder, tell_improvements())
+    history = read_histories(folder)[config.method][config.seed]
+    paths = write_search_report(setting, history, folder)
+    print_table(top_rows(history, SHOWN) if config.cost is None else front_rows(setting, history))
+    print(summary(history))
+    stderr("\n".join(map(str, paths)))
+
+
+def search_beyond(config: SearchConfig, beyond: BeyondConfig, model: GraphVAE, folder: Path) -> None:
+    """One search that goes on in a larger space."""
+    found = run_beyond(config, beyond, model, folder, tell_improvements())
+    paths = write_search_report(found.setting, found.inside, folder) + write_beyond_report(found)
+    print_table(top_rows(found.inside, SHOWN))
+    print()
+    if found.outside.evaluations:
+        print_table(top_rows(found.outside, SHOWN))
+    else:
+        rows = candidate_rows(found)[:SHOWN]
+        print_table([{name: row[name] for name in ("expected", "deviation", "architecture")} for row in rows])
+    print(beyond_summary(found))
+    stderr("\n".join(map(str, paths)))
+
+
+def tell_improvements() -> Callable[[Evaluation], None]:
+    """A reporter that says on stderr what is better than all before, and what failed."""
     best = -float("inf")
 
     def report(evaluation: Evaluation) -> None:
@@ -133,12 +188,7 @@ def search(config: SearchConfig, model: GraphVAE | None, folder: Path) -> None:
             best = evaluation.value
             stderr(f"{evaluation.value:.5g}  {evaluation.arch}")
 
-    run_one(setting, config.method, config.seed, folder, report)
-    history = read_histories(folder)[config.method][config.seed]
-    paths = write_search_report(setting, history, folder)
-    print_table(top_rows(history, SHOWN) if config.cost is None else front_rows(setting, history))
-    print(summary(history))
-    stderr("\n".join(map(str, paths)))
+    return report
 
 
 def summary(history: History) -> str:
