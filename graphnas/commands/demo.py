@@ -136,7 +136,7 @@ def show_search(options: Namespace, clock: Clock, out: Path) -> list[str]:
         histories = compare_searches(setting, seeds, out / "search")
     winner = find_winner(histories)
     with clock.stage("training the winner"):
-        trainings = train_winner(winner, load_table(LABELS), 1 if options.quick else NEW_SEEDS)
+        trainings = train_winner(winner, load_table(LABELS), *((1, 1) if options.quick else (None, NEW_SEEDS)))
     write_json(out / "winner.json", {"arch": winner.arch, "trainings": [one._asdict() for one in trainings]})
     print_table(training_rows(trainings))
     return search_chapter(setting, histories, "search") + winner_chapter(winner, trainings)

@@ -26,17 +26,20 @@ class Training(NamedTuple):
     table_test: float
 
 
-def train_winner(winner: Evaluation, table: Table, new_seeds: int = NEW_SEEDS) -> list[Training]:
-    """Train the network of a cell from every seed of the table, and from new ones, which no search has seen.
+def train_winner(
+    winner: Evaluation, table: Table, old_seeds: int | None = None, new_seeds: int = NEW_SEEDS
+) -> list[Training]:
+    """Train the network of a cell from seeds of the table, and from new ones, which no search has seen.
 
     Args:
         winner: what was found.
         table: the labels it was found with; their recipe is the default one of the images.
+        old_seeds: how many of the table's seeds; all if not given.
         new_seeds: trainings from other seeds; NaN stands for what the table has of them.
     """
     arch = table.space.parse([winner.arch])
     found = []
-    for seed in [*table.run_ids, *range(FIRST_NEW, FIRST_NEW + new_seeds)]:
+    for seed in [*table.run_ids[:old_seeds], *range(FIRST_NEW, FIRST_NEW + new_seeds)]:
         known = [
             float(table.query(arch, f"{part}_accuracy", run=seed)[0]) if seed in table.run_ids else math.nan
             for part in ("validation", "test")
@@ -80,7 +83,7 @@ def winner_chapter(winner: Evaluation, trainings: Sequence[Training]) -> list[st
         *(table_line(list(row.values())) for row in rows),
         "",
         f"Mean test accuracy: {mean([one.table_test for one in old]):.4f} in the table, "
-        f"{mean([one.test for one in old]):.4f} from the same seeds now, "
-        f"{mean([one.test for one in new]):.4f} from {len(new)} new ones.",
+        f"{mean([one.test for one in old]):.4f} now from the same seeds, "
+        f"{mean([one.test for one in new]):.4f} from new ones.",
         "",
     ]
