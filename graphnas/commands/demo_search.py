@@ -83,7 +83,8 @@ def search_chapter(setting: Setting, histories: Histories, folder: str) -> list[
         "",
         f"{config.queries} evaluations from each of {seeds} seeds. A VAE ({setting.latent.model.num_parameters:,} "
         f"parameters) of {SPACE} cells that never saw a label gives the codes of {len(setting.pool):,} of them; a "
-        "Gaussian process on these chooses the one to evaluate next by validation accuracy. Test accuracy of the best so far:",
+        "Gaussian process on these chooses the one to evaluate next by validation accuracy. Test accuracy of the best "
+        "so far:",
         "",
         *markdown(rows_of(value_curves(histories), config.queries)).splitlines(),
         "",
