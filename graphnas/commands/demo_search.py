@@ -55,7 +55,7 @@ def compare_searches(setting: Setting, seeds: Sequence[int], folder: Path) -> Hi
     histories = read_histories(folder)
     write_report(histories, setting.config, folder)
     regrets = regret_curves(histories, optimum(setting))
-    search_curves(regrets, folder / "regret.png", "regret in validation accuracy")
+    search_curves(regrets, folder / "regret.png", "regret in validation accuracy", falling=True)
     write_search_report(setting, histories["latent"][seeds[0]], folder)
     return histories
 

@@ -13,8 +13,9 @@ from graphnas.plot.figure import COLOURS, FAINT, SMALL, TEXT, new_figure, save, 
 
 
 def search_curves(
-    curves: Mapping[str, Mapping[int, Sequence[float]]], path: Path | str, label: str, ceiling: float | None = None
-) -> Path:
+    curves: Mapping[str, Mapping[int, Sequence[float]]], path: Path | str, label: str, ceiling: float | None = None,
+    falling: bool = False,
+) -> Path:  # fmt: skip
     """Mean over seeds against the number of evaluations, with the 95 % interval as a band.
 
     Args:
@@ -22,6 +23,7 @@ def search_curves(
         path: file to write.
         label: what the values are.
         ceiling: a horizontal line, such as the optimum.
+        falling: whether lower values are better, such as a regret.
 
     Raises:
         InvalidValues: no curve, or an empty one.
@@ -43,9 +45,10 @@ def search_curves(
         ax.axhline(ceiling, color=FAINT, linestyle="--", linewidth=1.2, label="optimum")
     finite = np.concatenate([np.ravel([run[len(run) // 15 :] for run in runs.values()]) for runs in curves.values()])
     finite = finite[np.isfinite(finite)]
-    if len(finite) and finite.max() > finite.min():  # the first few evaluations would flatten the rest
-        margin = 0.05 * (finite.max() - np.quantile(finite, 0.05))
-        ax.set_ylim(np.quantile(finite, 0.05) - margin, max(finite.max(), ceiling or -np.inf) + margin)
-    ax.legend(fontsize=SMALL, frameon=False, loc="lower right")
+    if len(finite):  # the first few evaluations would flatten the rest
+        low, high = (finite.min(), np.quantile(finite, 0.95)) if falling else (np.quantile(finite, 0.05), finite.max())
+        margin = 0.05 * (high - low) or 0.01
+        ax.set_ylim(low - margin, max(high, ceiling or -np.inf) + margin)
+    ax.legend(fontsize=SMALL, frameon=False, loc="upper right" if falling else "lower right")
     ax.yaxis.label.set_fontsize(TEXT)
     return save(figure, path)
