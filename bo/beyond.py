@@ -35,7 +35,8 @@ class BeyondBO(SurrogateSearch):
         larger_space: name or object, with the vocabulary of the model's space.
         archs: N architectures of the model's space that were evaluated.
         values: their values [N], NaN where an evaluation failed; by the oracle that will judge the larger ones.
-        acquisition: `logei`, `ucb`, `thompson` or `mean`.
+        acquisition: `mean`, `ucb`, `logei` or `thompson`. Half of what is grown lies outside of all data, where a
+            surrogate is unsure of everything: the hope for improvement would choose by that alone.
         seed: of all draws.
         surrogate: `gp`, `rbf`, `deep_kernel`, `svgp` or `legacy`.
         pool: architectures of the model's space whose codes make the box; by default the space, or 50,000 of it.
@@ -60,7 +61,7 @@ class BeyondBO(SurrogateSearch):
 
     def __init__(
         self, model: GraphVAE, larger_space: SearchSpace | str, archs: Architectures, values: Tensor,
-        acquisition: str = "logei", seed: int = 0, surrogate: str = "gp", pool: Architectures | None = None,
+        acquisition: str = "mean", seed: int = 0, surrogate: str = "gp", pool: Architectures | None = None,
         candidates: int = 1000, dim: int = REDUCED_DIM, targets: Targets = "normal_scores", new_places: str = "refuse",
     ) -> None:  # fmt: skip
         larger, values = get_space(larger_space), torch.as_tensor(values).detach().cpu().double()

@@ -106,7 +106,7 @@ def make_searcher_beyond(setting: Setting, options: BeyondConfig, larger: Search
         known, more = known_beforehand(setting, config.seed)
         archs, values = Architectures.concat([known, archs]), torch.cat([more, values])
     return BeyondBO(
-        model, larger, archs, values, config.acquisition, config.seed, config.surrogate, setting.pool,
+        model, larger, archs, values, options.beyond_acquisition, config.seed, config.surrogate, setting.pool,
         options.candidates, config.dim, config.targets, options.new_places,
     )  # fmt: skip
 

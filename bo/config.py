@@ -109,6 +109,9 @@ class BeyondConfig:
     """How many of --queries are kept for them; a third if not given."""
     candidates: int = 1000
     """Architectures that are decoded beyond for every batch, to choose from."""
+    beyond_acquisition: str = "mean"
+    """What chooses among them: mean, ucb, logei or thompson. Outside of all data a surrogate is unsure of everything,
+    and the hope for improvement would choose by that alone."""
     new_places: Literal["refuse", "repeat"] = "refuse"
     """What models with weights for every place of a graph do: refuse, or repeat those of the last one."""
 

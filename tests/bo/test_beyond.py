@@ -47,7 +47,7 @@ def searcher(seed: int = 0, **options: object) -> BeyondBO:
     return BeyondBO(MODEL, TOY, BASE, VALUES, seed=seed, candidates=60, **options)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("acquisition", ["logei", "thompson"])
+@pytest.mark.parametrize("acquisition", ["mean", "logei", "thompson"])
 def test_what_is_asked_for_is_valid_larger_and_new(acquisition: str) -> None:
     search = searcher(acquisition=acquisition)
     history = run_search(search, TableOracle(TABLE), 20, 4)
