@@ -8,7 +8,7 @@ from typing import Literal
 
 from graphnas.bo.codes import POOL_LIMIT, REDUCED_DIM
 from graphnas.bo.latent_bo import Proposal
-from graphnas.bo.pool_bo import Targets
+from graphnas.bo.surrogate_search import Targets
 from graphnas.errors import InvalidValues
 from graphnas.train.config import check_range
 
