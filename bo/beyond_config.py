@@ -11,7 +11,7 @@ from graphnas.train.config import check_range
 
 @dataclass
 class BeyondConfig:
-    """How a search goes on beyond the space that its model was trained on."""
+    """How a search goes on beyond the space that its model was trained on; without one nothing else may be set."""
 
     beyond: str | None = None
     """Larger search space, such as nb101_8, in which architectures are proposed when the search is done."""

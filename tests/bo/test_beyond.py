@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from graphnas import load_table
 from graphnas.bo.beyond import BeyondBO
@@ -19,6 +20,7 @@ from graphnas.bo.beyond_run import run_beyond
 from graphnas.bo.config import OracleConfig, SearchConfig
 from graphnas.bo.oracles import TableOracle
 from graphnas.bo.search import read_journal, run_search
+from graphnas.bo.surrogates import Posterior
 from graphnas.errors import InvalidValues, MissingData, SpaceMismatch
 from graphnas.models import GraphVAE, create_model
 from graphnas.spaces import get_space
@@ -78,6 +80,24 @@ def test_small_and_large_are_learned_from_together() -> None:
     assert search.best()[1] == 5.0
     expected, deviation = search.expected(search.points[-2:])
     assert float(expected[0]) > float(VALUES.mean()) and bool((deviation >= 0).all())
+
+
+def test_one_fit_between_two_tellings() -> None:
+    search, fits = searcher(), []
+    usual = search.fit
+
+    def counted(x: Tensor, y: Tensor, seed: int) -> Posterior:
+        fits.append(len(x))
+        return usual(x, y, seed)
+
+    search.fit = counted
+    first = search.ask(2)
+    search.ask(1)
+    search.expected(search.points[:2])
+    assert fits == [len(BASE)]
+    search.tell(first, torch.tensor([0.1, 0.2]))
+    search.expected(search.points[:2])
+    assert fits == [len(BASE), len(BASE) + 2]
 
 
 def test_places_of_the_trained_space_stay() -> None:
