@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from graphnas.bo.config import SearchConfig
 from graphnas.bo.methods import make_searcher
@@ -19,6 +20,7 @@ from graphnas.bo.searcher import Searcher
 from graphnas.bo.setting import Setting
 from graphnas.errors import GraphnasError
 from graphnas.models import GraphVAE
+from graphnas.spaces import Architectures
 from graphnas.train.data import random_rows
 from graphnas.train.result_files import finite, is_finished, write_result
 
@@ -76,11 +78,16 @@ def begin(setting: Setting, searcher: Searcher, seed: int) -> float | None:
     """Tell a search the values that are known beforehand; the highest of them."""
     if not setting.config.start:
         return None
+    searcher.tell(*known_beforehand(setting, seed))
+    return float(searcher.best()[1])
+
+
+def known_beforehand(setting: Setting, seed: int) -> tuple[Architectures, Tensor]:
+    """Random architectures of the pool and their values, float64 [start]."""
     rows = random_rows(torch.arange(len(setting.pool)), setting.config.start, seed)
     archs = setting.pool[rows]
     values = [evaluate(setting.oracle, "", archs[row : row + 1]).value for row in range(len(archs))]
-    searcher.tell(archs, torch.tensor(values, dtype=torch.float64))
-    return searcher.best()[1]
+    return archs, torch.tensor(values, dtype=torch.float64)
 
 
 def snapped(setting: Setting, history: History) -> int:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from graphnas.bo.codes import POOL_LIMIT, REDUCED_DIM
 from graphnas.bo.latent_bo import Proposal
-from graphnas.bo.pool_bo import Targets
+from graphnas.bo.surrogate_search import Targets
 from graphnas.errors import InvalidValues
 from graphnas.train.config import check_range
 
@@ -89,8 +89,8 @@ class SearchConfig:
     space: str = "nb201"
     """Search space."""
     model: str | None = None
-    """Run folder of `graphnas train vae`, a .safetensors file, or the name of a model with shipped weights; what
-    searches in a latent space need."""
+    """Run folder of `graphnas train vae`, a .safetensors file, or the name of shipped weights such as svge_nb201, or of
+    a model with such weights for the space; what searches in a latent space need."""
     method: str = "latent"
     """latent, latent_random, raw_gp, evolution, local or random."""
     oracle: OracleConfig = field(default_factory=OracleConfig)

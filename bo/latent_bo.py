@@ -9,8 +9,9 @@ from torch import Generator, Tensor
 
 from graphnas.bo.codes import REDUCED_DIM, LatentCodes, default_pool
 from graphnas.bo.decoding import most_common_decode
-from graphnas.bo.pool_bo import PoolBO, Targets
+from graphnas.bo.pool_bo import PoolBO
 from graphnas.bo.searcher import Searcher
+from graphnas.bo.surrogate_search import Targets
 from graphnas.bo.surrogates import Posterior
 from graphnas.bo.uphill import climb
 from graphnas.errors import InvalidValues, SpaceMismatch
@@ -27,7 +28,7 @@ Proposal = Literal["codes", "box", "trust_region"]
 class LatentBO(PoolBO):
     """A Gaussian process on latent codes chooses what is evaluated next; higher values are better.
 
-    How values are learned from and batches filled: :class:`PoolBO`.
+    How values are learned from and batches filled: :class:`SurrogateSearch`.
 
     `codes` scores the codes of a pool, the whole space where it is small, and needs no decoder. `box` draws 10,000
     points in the box of the pool's codes and climbs from the best of them to a maximum of the acquisition (L-BFGS-B);
@@ -37,7 +38,7 @@ class LatentBO(PoolBO):
 
     Args:
         model: a trained VAE of the space.
-        space: name or object.
+        space: name or object; the model's if not given.
         acquisition: `logei`, `ucb`, `thompson` or `mean`.
         seed: of all draws.
         surrogate: `gp`, `rbf`, `deep_kernel`, `svgp` or `legacy`.
@@ -68,12 +69,12 @@ class LatentBO(PoolBO):
     codes: LatentCodes
 
     def __init__(
-        self, model: GraphVAE, space: SearchSpace | str, acquisition: str = "logei", seed: int = 0,
+        self, model: GraphVAE, space: SearchSpace | str | None = None, acquisition: str = "logei", seed: int = 0,
         surrogate: str = "gp", proposal: Proposal = "codes", pool: Architectures | None = None, initial: int = 10,
         dim: int = REDUCED_DIM, draws: int = 20, codes: LatentCodes | None = None, targets: Targets = "normal_scores",
         incumbent: Literal["observed", "box"] = "observed",
     ) -> None:  # fmt: skip
-        space = get_space(space)
+        space = get_space(model.space if space is None else space)
         if model.space.name != space.name:
             raise SpaceMismatch(f"the model is about {model.space.name}, the search about {space.name}")
         if proposal not in ("codes", "box", "trust_region"):

@@ -11,7 +11,7 @@ from joblib.externals.loky import get_reusable_executor
 from torch import Tensor
 
 from graphnas.errors import InvalidValues, OutsideSpace
-from graphnas.spaces import Architectures, SearchSpace
+from graphnas.spaces import Architectures, SearchSpace, get_space
 from graphnas.tables import Table
 
 
@@ -134,7 +134,7 @@ class CallableOracle:
     """Any function of an architecture's text form, guarded: what it raises, and NaN, are failed evaluations.
 
     Args:
-        space: the space.
+        space: name or object.
         function: text of one architecture -> a number, higher is better.
         timeout: seconds after which an evaluation has failed. The function then runs in a process of its own, which
             is ended then; None calls it directly.
@@ -143,10 +143,12 @@ class CallableOracle:
         InvalidValues: a time-out that is not positive.
     """
 
-    def __init__(self, space: SearchSpace, function: Callable[[str], float], timeout: float | None = None) -> None:
+    def __init__(
+        self, space: SearchSpace | str, function: Callable[[str], float], timeout: float | None = None
+    ) -> None:
         if timeout is not None and not timeout > 0:
             raise InvalidValues(f"timeout must be positive (got {timeout})")
-        self.space, self.function, self.timeout = space, function, timeout
+        self.space, self.function, self.timeout = get_space(space), function, timeout
         self.ready: object = None
 
     def __call__(self, arch: Architectures) -> Answer:

@@ -75,13 +75,10 @@ class ParetoBO(PoolBO):
         return (costs.double() - self.least) / max(self.most - self.least, 1.0)
 
     def propose(self, n: int, generator: Generator) -> Architectures:
-        archs, values = self.known()
         rows = self.open_rows()
-        if len(values) < self.initial or bool((values == values[0]).all()) or not len(rows):
+        if not self.can_fit() or not len(rows):
             return self.at_random(n, generator)
-        if self.fitted is None:
-            self.fitted = self.fit_to(values)
-        posterior = self.fitted
+        archs, posterior = self.known()[0], self.posterior()
         assert isinstance(posterior, ExactPosterior)
         mean, variance = posterior.predict(self.codes.points[rows])
         fronts = front_numbers(mean + CONFIDENCE * variance.sqrt(), self.pool_costs[rows])

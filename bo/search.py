@@ -42,6 +42,17 @@ class History(NamedTuple):
         """The same with all values multiplied, which gives those of a search for low ones in their own unit."""
         return History([one._replace(value=sign * one.value, test=sign * one.test) for one in self.evaluations])
 
+    def best(self) -> Evaluation:
+        """The one with the highest value.
+
+        Raises:
+            InvalidValues: none has succeeded.
+        """
+        good = [evaluation for evaluation in self.evaluations if not evaluation.error]
+        if not good:
+            raise InvalidValues("no evaluation has succeeded")
+        return max(good, key=lambda evaluation: evaluation.value)
+
     def best_so_far(self) -> list[float]:
         """Per evaluation the test value of the one with the highest value so far, NaN before the first success.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -23,18 +23,19 @@ SETTINGS = "search.json"
 """File of a folder that says what all searches in it share."""
 
 
-def claim(config: SearchConfig, folder: Path, write: bool = True) -> None:
+def claim(config: SearchConfig, folder: Path, write: bool = True, more: Mapping[str, Any] | None = None) -> None:
     """Let a folder say what its searches are about, so that journals of different searches never mix.
 
     Args:
         config: of a search; method and seed do not count.
         folder: of a search or of a comparison.
         write: say it; otherwise an unclaimed folder stays as it is.
+        more: further settings, by name.
 
     Raises:
         GraphnasError: the folder says otherwise, or cannot be read or written.
     """
-    own, path = flat(finite(asdict(config))), folder / SETTINGS
+    own, path = flat(finite(asdict(config) | dict(more or {}))), folder / SETTINGS
     for name in ("method", "seed"):
         del own[name]
     if not path.exists():

@@ -8,13 +8,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from graphnas.bo.beyond_oracle import WidenedOracle, judge_beyond, table_of_both
 from graphnas.bo.codes import Codes, LatentCodes, RawCodes, default_pool
 from graphnas.bo.config import OracleConfig, SearchConfig
 from graphnas.bo.oracles import Oracle, PredictorOracle, SnappedOracle, TableOracle, boosted_oracle
 from graphnas.errors import InvalidValues, MissingData, OutsideSpace, SpaceMismatch
 from graphnas.models import GraphVAE
 from graphnas.spaces import Architectures, SearchSpace, get_space
-from graphnas.tables import Table, default_table, load_table
+from graphnas.tables import Table, default_table, load_table, within
 from graphnas.train.data import seeded
 from graphnas.train.predictor_files import load_predictor
 
@@ -28,6 +29,7 @@ class Setting:
     Args:
         config: the search.
         model: a trained VAE of the space, if there is one.
+        larger: a larger space, whose labels or predictor may be what answers.
 
     Raises:
         GraphnasError: missing or foreign labels, predictors or models.
@@ -39,30 +41,30 @@ class Setting:
         oracle: what answers.
     """
 
-    def __init__(self, config: SearchConfig, model: GraphVAE | None = None) -> None:
+    def __init__(self, config: SearchConfig, model: GraphVAE | None = None, larger: SearchSpace | None = None) -> None:
         self.config, self.model, self.space = config, model, get_space(config.space)
         if model is not None and model.space.name != self.space.name:
             raise SpaceMismatch(f"the model is about {model.space.name}, the search about {self.space.name}")
         self.pool: Architectures
         self.oracle: Oracle
         if config.oracle.kind == "table":
-            self.use_table(read_table(self.space, config.oracle))
+            self.use_table(read_table(self.space, config.oracle, larger))
         else:
             self.pool = default_pool(self.space, 0, config.pool_size)
-            self.oracle = answer_all(self.space, config.oracle)
+            self.oracle = answer_all(self.space, config.oracle, larger)
         self.check_budget()
 
     def check_budget(self) -> None:
         """Refuse limits that nothing keeps to, and budgets that cannot be spent."""
         config, count = self.config, int(self.allowed(self.pool).sum())
-        within = ", ".join(f"{name} <= {limit:g}" for name, limit in self.limits.items())
+        limits = ", ".join(f"{name} <= {limit:g}" for name, limit in self.limits.items())
         if not count:
-            raise OutsideSpace(f"none of {len(self.pool)} architectures of {config.space} has {within}")
+            raise OutsideSpace(f"none of {len(self.pool)} architectures of {config.space} has {limits}")
         if config.start + config.queries > count:
             known = f" beside the start of {config.start}" if config.start else ""
             raise InvalidValues(
                 f"{config.queries} queries{known} are more than the {count} architectures of {config.space} to choose "
-                f"from{' with ' + within if within else ''} (labelled ones, at most pool_size {config.pool_size})"
+                f"from{' with ' + limits if limits else ''} (labelled ones, at most pool_size {config.pool_size})"
             )
 
     def use_table(self, table: Table) -> None:
@@ -111,13 +113,16 @@ class Setting:
         return torch.stack(parts).all(0).cpu() if parts else torch.ones(len(archs), dtype=torch.bool)
 
 
-def read_table(space: SearchSpace, config: OracleConfig) -> Table:
-    """The labels that were asked for, or the built-in ones.
+def read_table(space: SearchSpace, config: OracleConfig, larger: SearchSpace | None = None) -> Table:
+    """The labels that were asked for, or the built-in ones; of labels of a larger space those of this one.
 
     Raises:
         MissingData: the space has no built-in labels.
         SpaceMismatch: labels of another space.
     """
+    both = None if larger is None else table_of_both(larger, space, config)
+    if both is not None:
+        return within(both, space)
     source = config.labels or default_table(space)
     if source is None:
         raise MissingData(f"{space.name} has no built-in labels: pass --oracle.labels FILE or another --oracle.kind")
@@ -137,13 +142,17 @@ def labelled(table: Table, metric: str) -> tuple[Architectures, bool]:
     return archs[known], whole and bool(known.all())
 
 
-def answer_all(space: SearchSpace, config: OracleConfig) -> Oracle:
-    """An oracle that knows every architecture of the space.
+def answer_all(space: SearchSpace, config: OracleConfig, larger: SearchSpace | None = None) -> Oracle:
+    """An oracle that knows every architecture of the space, or of a larger one.
 
     Raises:
         InvalidValues: a predictor that is not named.
         SpaceMismatch: a predictor of another space.
     """
+    if larger is not None and (config.kind == "boosted" or config.predictor is not None):
+        judge = judge_beyond(larger, space, config)
+        if judge.oracle is not None:
+            return WidenedOracle(space, judge.oracle)
     if config.kind == "boosted":
         return boosted_oracle(read_table(space, config), config.metric, minimise=config.minimise)
     if config.kind == "train":

@@ -419,17 +419,6 @@ def test_converting_a_csv(tmp_path: Path, capsys: pytest.CaptureFixture[str], re
     assert info["space"] == "nb101" and info["rows"] == 16001
 
 
-@pytest.mark.slow
-def test_quick_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for name in ("demo", "demo-2"):
-        assert main(["demo", "--quick", f"--out={tmp_path / 'demo'}"]) == 0
-        report = (tmp_path / name / "report.md").read_text()
-        pictures = re.findall(r"\]\((\S+\.png)\)", report)
-        assert len(pictures) == 4 and all((tmp_path / name / picture).is_file() for picture in pictures)
-        values = json.loads((tmp_path / name / "evaluation.json").read_text())
-        assert values["validity_masked"] == 1.0
-
-
 # -- endings ----------------------------------------------------------------------------------------------------------
 def test_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def interrupt(*_: Any) -> None:

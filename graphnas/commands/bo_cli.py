@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 
 from jsonargparse import Namespace
 
+from graphnas.bo.beyond_config import BeyondConfig
 from graphnas.bo.comparison import run_all, run_one
 from graphnas.bo.comparison_report import write_report
 from graphnas.bo.config import OracleConfig, SearchConfig
@@ -18,6 +19,7 @@ from graphnas.bo.search import Evaluation, History
 from graphnas.bo.search_folder import as_history, claim, read_histories
 from graphnas.bo.search_report import front_rows, top_rows, write_search_report
 from graphnas.bo.setting import Setting
+from graphnas.commands.bo_beyond import search_beyond, to_beyond
 from graphnas.commands.parsing import (
     CommandParser,
     UsageError,
@@ -32,6 +34,7 @@ from graphnas.errors import GraphnasError
 from graphnas.models import GraphVAE, create_model
 from graphnas.models.zoo import load_model
 from graphnas.spaces import get_space
+from graphnas.state_dicts import is_place, is_shipped, resolve
 from graphnas.train.result_files import read_result
 
 DESCRIPTION = """Search for the best architecture of a space in a number of evaluations, by Bayesian optimisation in the
@@ -42,9 +45,14 @@ as one and is written down with its reason.
 --compare runs several methods from several seeds under the same budget instead, and writes comparison.md, curves.csv
 and curves.png. With --cost the result is a Pareto front of value and cost.
 
+--beyond goes on in a larger space under the same budget: the decoder grows architectures beyond its trained size from
+the codes of the best, and the surrogate chooses among them. Real training, and labels or a predictor of the larger
+space, judge both spaces; where the oracle knows the trained space only, the candidates are ranked and drawn.
+
 Examples: graphnas bo --space nb201 --model runs/svge --queries 100
           graphnas bo --space nb201 --model runs/svge --labels mine.csv --metric accuracy --compare --seeds 10
-          graphnas bo --recipe nb201_published --labels nb201.csv --model runs/svge"""
+          graphnas bo --recipe nb201_published --labels nb201.csv --model runs/svge
+          graphnas bo --space nb101 --model svge --oracle.kind train --queries 60 --beyond nb101_8"""
 
 COMPARED = ("latent", "latent_random", "raw_gp", "evolution", "local", "random")
 QUICK = ["--queries=20", "--initial=5", "--batch_size=5", "--pool_size=500", "--start=0", "--seeds=2"]
@@ -69,6 +77,7 @@ def make_bo_parser() -> CommandParser:
     parser.add_argument("--stop_on_error", action="store_true", help=text)
     parser.add_argument("--out", type=str, help="folder (default runs/bo-METHOD-SPACE, runs/bo-compare-SPACE)")
     parser.add_class_arguments(SearchConfig)
+    parser.add_class_arguments(BeyondConfig)
     return parser
 
 
@@ -95,7 +104,7 @@ def to_config(options: Namespace) -> SearchConfig:
 def run(command: str, arguments: Sequence[str]) -> None:
     """Search or compare, print the result."""
     options = read_options(arguments)
-    config = to_config(options)
+    config, beyond = to_config(options), to_beyond(options)
     for name in ("seeds", "jobs"):
         if options[name] < 1:
             raise UsageError(f"--{name} must be at least 1 (got {options[name]})")
@@ -105,9 +114,14 @@ def run(command: str, arguments: Sequence[str]) -> None:
     model = open_model(config)
     if options.compare:
         compare(config, model, options)
+        return
+    use_threads(options.threads)
+    folder = Path(options.out or f"runs/bo-{config.method}-{config.space}")
+    if beyond.beyond is None or model is None:
+        search(config, model, folder, options.stop_on_error)
     else:
-        use_threads(options.threads)
-        search(config, model, Path(options.out or f"runs/bo-{config.method}-{config.space}"), options.stop_on_error)
+        report = tell_improvements(config.oracle.sign)
+        search_beyond(config, beyond, model, folder, report, options.stop_on_error, SHOWN)
 
 
 def open_model(config: SearchConfig) -> GraphVAE | None:
@@ -119,9 +133,9 @@ def open_model(config: SearchConfig) -> GraphVAE | None:
     """
     if config.model is None:
         return None
-    space, path = get_space(config.space), Path(config.model)
-    is_path = path.exists() or len(path.parts) > 1 or path.suffix == ".safetensors"
-    model = load_model(path) if is_path else create_model(config.model, space, pretrained=True)
+    space, name = get_space(config.space), config.model
+    is_file = is_shipped(name) or is_place(name)
+    model = load_model(resolve(name)) if is_file else create_model(name, space, pretrained=True)
     if not isinstance(model, GraphVAE):
         raise UsageError(f"--model {config.model} is no graph VAE, and has no latent space to search in")
     return model
@@ -130,16 +144,7 @@ def open_model(config: SearchConfig) -> GraphVAE | None:
 def search(config: SearchConfig, model: GraphVAE | None, folder: Path, stop_on_error: bool) -> None:
     """One search."""
     claim(config, folder, write=False)
-    setting, best = Setting(config, model), -math.inf
-
-    def report(evaluation: Evaluation) -> None:
-        nonlocal best
-        if evaluation.error:
-            stderr(f"{evaluation.arch} failed: {evaluation.error}")
-        elif evaluation.value > best:
-            best = evaluation.value
-            stderr(f"{config.oracle.sign * evaluation.value:.5g}  {evaluation.arch}")
-
+    setting, report = Setting(config, model), tell_improvements(config.oracle.sign)
     result = read_result(run_one(setting, config.method, config.seed, folder, report, stop_on_error))
     history = as_history(result)
     paths = write_search_report(setting, history, folder)
@@ -148,6 +153,21 @@ def search(config: SearchConfig, model: GraphVAE | None, folder: Path, stop_on_e
     stderr("\n".join(map(str, paths)))
     if all(evaluation.error for evaluation in history.evaluations):
         raise GraphnasError(f"no evaluation has succeeded, the first failed because of: {history.evaluations[0].error}")
+
+
+def tell_improvements(sign: float) -> Callable[[Evaluation], None]:
+    """A reporter that says on stderr what is better than all before, in the unit of the metric, and what failed."""
+    best = -math.inf
+
+    def report(evaluation: Evaluation) -> None:
+        nonlocal best
+        if evaluation.error:
+            stderr(f"{evaluation.arch} failed: {evaluation.error}")
+        elif evaluation.value > best:
+            best = evaluation.value
+            stderr(f"{sign * evaluation.value:.5g}  {evaluation.arch}")
+
+    return report
 
 
 def summary(config: SearchConfig, history: History, snapped: int) -> str:

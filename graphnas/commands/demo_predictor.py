@@ -1,4 +1,4 @@
-"""The last part of the demo: a performance predictor on the embedded benchmark, beside raw features."""
+"""The second chapter of the demo: a performance predictor on the embedded benchmark, beside raw features."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import torch
 from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.linear_model import RidgeCV
 
+from graphnas.commands.demo_training import short_fit
 from graphnas.metrics import kendall_tau, spearman
 from graphnas.plot import scatter
 from graphnas.spaces import Architectures
 from graphnas.tables import default_table, load_table
-from graphnas.train.config import DataConfig, FitConfig, VAEConfig
+from graphnas.train.config import DataConfig, VAEConfig
 from graphnas.train.data import Prepared, prepare
 from graphnas.train.vae import load_vae, train_vae
 
@@ -23,16 +24,7 @@ STEPS, QUICK_STEPS = 1400, 60
 def predictor_config(space: str, seed: int, device: str, quick: bool) -> VAEConfig:
     """SVGE with its regression head on half of the built-in labels of a search space."""
     steps = QUICK_STEPS if quick else STEPS
-    fit = FitConfig(
-        max_steps=steps,
-        batch_size=32,
-        learning_rate=3e-3,
-        beta2=0.99,
-        validate_every=max(1, steps // 7),
-        warmup_steps=min(100, steps // 4),
-        seed=seed,
-        device=device,
-    )
+    fit = short_fit(steps, 32, 3e-3, 7, 100, seed, device)
     return VAEConfig("svge", dict(MODEL), DataConfig(space, held_out=0.5, labels=default_table(space)), fit)
 
 
@@ -82,3 +74,20 @@ def other_training(config: DataConfig, archs: Architectures) -> dict[str, dict[s
 def scored(predicted: torch.Tensor, truth: torch.Tensor) -> dict[str, float]:
     """Both rank correlations."""
     return {"kendall": kendall_tau(predicted, truth), "spearman": spearman(predicted, truth)}
+
+
+def predictor_chapter(config: VAEConfig, scores: dict[str, dict[str, float]]) -> list[str]:
+    """Lines of the report on the performance predictor."""
+    return [
+        f"## 2. Performance predictor on {config.data.labels}",
+        "",
+        f"{config.data.space}, a quarter of the architectures each to choose and to test; rank correlations with the "
+        "measured accuracy of the latter.",
+        "",
+        "| predictor | Kendall tau | Spearman rho |",
+        "|---|---|---|",
+        *(f"| {name} | {score['kendall']:.3f} | {score['spearman']:.3f} |" for name, score in scores.items()),
+        "",
+        "![Predicted against measured](predictor/predicted.png)",
+        "",
+    ]

@@ -23,7 +23,7 @@ def search_curves(
         path: file to write.
         label: what the values are.
         ceiling: a horizontal line, such as the optimum.
-        falling: lower values are better.
+        falling: whether lower values are better, such as a regret.
 
     Raises:
         InvalidValues: no curve, or an empty one.

@@ -5,6 +5,7 @@ from graphnas.tables.base import Noise, Table
 from graphnas.tables.compact import load_compact, save_compact
 from graphnas.tables.load import BUILT_IN, convert, default_table, detect, list_tables, load_table
 from graphnas.tables.sources import SOURCES, LabelSource, download
+from graphnas.tables.within import within
 
 __all__ = [
     "BUILT_IN",
@@ -21,4 +22,5 @@ __all__ = [
     "load_compact",
     "load_table",
     "save_compact",
+    "within",
 ]

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from graphnas.bo.config import OracleConfig, SearchConfig
 from graphnas.cli import main
-from graphnas.models import save_model
+from graphnas.commands.bo_cli import open_model
+from graphnas.models import create_model, save_model
 from graphnas.spaces import Architectures
 from tests.bo.searches import MODEL, SPACE, score, write_labels
 
@@ -298,6 +299,7 @@ def test_nothing_but_failures_is_an_error(tmp_path: Path, monkeypatch: pytest.Mo
         (["--oracle.kind=predictor", "--oracle.predictor=nowhere"], "nowhere"),
         (["--recipe=nix"], "unknown recipe 'nix': known are enas6_published"),
         (["--recipe=nix.yaml"], "no recipe file nix.yaml"),
+        (["--candidates=30"], "candidates has no meaning without a larger space: pass --beyond SPACE"),
         (["--nonsense=1"], "nonsense"),
     ],
 )
@@ -309,6 +311,26 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     shown, error = capsys.readouterr()
     assert message in error and error.count("\n") == 1 and error.startswith("graphnas: ") and not shown
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["svge", "svge_enas6"])
+def test_shipped_weights_by_their_name(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("svge_enas6").mkdir()  # a folder of that name is ./svge_enas6
+    model = open_model(SearchConfig("enas6", name))
+    assert model is not None and (model.registered_name, model.space.name) == ("svge", "enas6")
+    shipped = create_model("svge", "enas6", pretrained=True)
+    assert all(torch.equal(one, other) for one, other in zip(model.parameters(), shipped.parameters(), strict=True))
+
+
+def test_shipped_weights_of_another_space_or_kind(tmp_path: Path, capsys: Capture) -> None:
+    for name, message in (
+        ("svge_enas6", "the model is about enas6, the search about toy"),
+        ("svge_toy", "unknown model 'svge_toy'"),
+    ):
+        assert bo(f"--model={name}", "--out", tmp_path / "out", method="latent") == 2
+        error = capsys.readouterr().err
+        assert message in error and error.count("\n") == 1 and not (tmp_path / "out").exists()
 
 
 def test_models_and_limits_that_do_not_fit(vae: str, tmp_path: Path, capsys: Capture) -> None:
