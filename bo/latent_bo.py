@@ -17,10 +17,14 @@ from graphnas.bo.uphill import climb
 from graphnas.errors import InvalidValues, SpaceMismatch
 from graphnas.models import GraphVAE
 from graphnas.spaces import Architectures, SearchSpace, get_space
+from graphnas.train.evaluate import decode_all
 
 GRID = 2000
 REGION = (0.8, 0.5**7)
 PATIENCE = 5
+RINGS = (0.05, 0.1, 0.2, 0.4)
+"""Standard deviations, in widths of the region, of the points tried around one whose architecture is known."""
+RING_POINTS = 32
 
 Proposal = Literal["codes", "box", "trust_region"]
 
@@ -30,11 +34,11 @@ class LatentBO(PoolBO):
 
     How values are learned from and batches filled: :class:`SurrogateSearch`.
 
-    `codes` scores the codes of a pool, the whole space where it is small, and needs no decoder. `box` draws 10,000
+    `codes` scores the codes of a pool, the whole space where it is small, and needs no decoder. `box` draws 2,000
     points in the box of the pool's codes and climbs from the best of them to a maximum of the acquisition (L-BFGS-B);
     `trust_region` does so around the best architecture, in a cube that halves after every five batches without
     improvement (TuRBO, arXiv 1910.01739). Both decode to the most common of `draws` masked decodes, which is valid by
-    construction.
+    construction; where that is known, what decodes around the point takes its place.
 
     Args:
         model: a trained VAE of the space.
@@ -97,8 +101,43 @@ class LatentBO(PoolBO):
             with torch.no_grad():
                 best = max(best, float(posterior.predict(point)[0]))
             chosen, posterior = torch.cat([chosen, point]), posterior.believing(point)
-        self.fitted = posterior  # asked again before values are told, because decodes were known: other points then
-        return most_common_decode(self.codes.model, self.codes.restore(chosen), self.draws, generator).archs.to("cpu")
+        archs = most_common_decode(self.codes.model, self.codes.restore(chosen), self.draws, generator).archs.to("cpu")
+        fresh = self.fresh(archs)
+        if bool(fresh.all()):
+            return archs
+        around = self.nearby(posterior, best, chosen[~fresh], (low, high), generator)
+        return Architectures.concat([archs[fresh], around])
+
+    def fresh(self, archs: Architectures) -> Tensor:
+        """The first of every kind that was never asked for or told, bool [B]."""
+        taken = set(self.seen)
+        new = []
+        for key in self.space.fingerprints(archs).tolist():
+            new.append(key not in taken)
+            taken.add(key)
+        return torch.tensor(new, dtype=torch.bool)
+
+    def nearby(
+        self, posterior: Posterior, best: float, points: Tensor, box: tuple[Tensor, Tensor], generator: Generator
+    ) -> Architectures:
+        """Up to K unknown architectures, the most promising first, of those around K points whose own are known.
+
+        Rings around the points [K, D] grow until enough others decode from them.
+        """
+        low, high = box
+        found = Architectures.empty(self.space.max_nodes)
+        for radius in RINGS:
+            ring = points.repeat_interleave(RING_POINTS, 0)
+            noise = torch.randn(ring.shape, generator=generator, dtype=ring.dtype)
+            ring = (ring + radius * (high - low) * noise).clamp(low, high)
+            with torch.no_grad():
+                order = self.acquisition(posterior, ring, best, generator).argsort(descending=True)
+            archs = decode_all(self.codes.model, self.codes.restore(ring[order]), sample=False).to("cpu")
+            together = Architectures.concat([found, archs.widen(self.space.max_nodes)])
+            found = together[self.fresh(together)][: len(points)]
+            if len(found) == len(points):
+                break
+        return found
 
     def goal(self, posterior: Posterior, low: Tensor, high: Tensor, generator: Generator) -> float:
         """What the first point must promise to exceed."""
