@@ -35,6 +35,7 @@ from graphnas.commands.parsing import (
     write_json,
 )
 from graphnas.tables import load_table
+from graphnas.train.config import VAEConfig
 from graphnas.train.data import prepare
 from graphnas.train.evaluate import EvaluationConfig, evaluate_vae
 from graphnas.train.vae import load_vae, train_vae
@@ -73,10 +74,11 @@ def run(command: str, arguments: Sequence[str]) -> None:
     parser.add_argument("--quick", action="store_true", help="small spaces and few evaluations instead, in seconds")
     options = parse(parser, arguments)
     use_threads(options.threads)
+    config = demo_config(options.seed, options.device, options.quick)  # what cannot be is told before all else
     out = fresh_folder(Path(options.out))
     stderr(f"run folder: {out}")
     clock, cpu = Clock(), time.process_time()
-    lines = show_vae(options, clock, out)
+    lines = show_vae(config, options.seed, clock, out)
     lines += show_predictor(options, clock, out)
     lines += show_search(options, clock, out)
     seconds = {**clock.stages, "all, of the processor": time.process_time() - cpu}
@@ -94,21 +96,20 @@ def fresh_folder(folder: Path) -> Path:
     raise UsageError(f"{folder} and its 998 successors exist: clear some of them")
 
 
-def show_vae(options: Namespace, clock: Clock, out: Path) -> list[str]:
+def show_vae(config: VAEConfig, seed: int, clock: Clock, out: Path) -> list[str]:
     """The first chapter: a VAE of a whole space, into `out` itself."""
-    config = demo_config(options.seed, options.device, options.quick)
     with clock.stage(f"enumerating {config.data.space}"):
         data = prepare(config.data)
     with clock.stage(f"training SVGE on {len(data.split.train):,} cells"):
         train_vae(config, out)
     model = load_vae(out)
     with clock.stage("evaluating on held-out cells"):
-        sizes = EvaluationConfig(num_graphs=1000, prior_points=200, seed=options.seed)
+        sizes = EvaluationConfig(num_graphs=1000, prior_points=200, seed=seed)
         train, test = data.archs[data.split.train], data.archs[data.split.test]
         values = evaluate_vae(model, train, test, sizes)
     write_json(out / "evaluation.json", values)
     with clock.stage("drawing"):
-        figures = draw(model, data, out, options.seed)
+        figures = draw(model, data, out, seed)
     print_values(values)
     print()
     return vae_chapter(model, data, values, figures)
