@@ -6,8 +6,8 @@ Predictors have the sizes of their recipes. Measured are
 
 * pairs: training steps of BRP-NAS's GCN on NAS-Bench-201 with the loss on all pairs of a batch of 32 or 64 labels, each
   graph run once; n (n - 1) ordered pairs a step, as the released code counts them, which runs both graphs of a pair;
-* rank: scores of all NAS-Bench-201 cells, and of a tenth of the NAS-Bench-101 cells, drawn at random, times ten; D-VAE and
-  DAGNN, which compute once what neighbours share, score all of them in the order of the space;
+* rank: scores of all NAS-Bench-201 cells, and of a tenth of the NAS-Bench-101 cells, drawn at random, times ten; D-VAE
+  and DAGNN, which compute once what neighbours share, score all of them in the order of the space;
 * encode: NAR's tensors of all NAS-Bench-101 cells;
 * fit: `fit_predictor` on 390 labels of random NAS-Bench-201 and NAS-Bench-101 cells. The labels are parameter counts:
   how long a fit takes hangs on the number of labels alone.
