@@ -26,11 +26,11 @@ def insert(page: str, mark: str, text: str) -> str:
     return head + begin + "\n" + text.strip() + "\n\n" + end + tail
 
 
-def copy(source: Path, patterns: tuple[str, ...]) -> None:
-    """Files of a leaderboard's folder into the docs."""
+def copy(source: Path, patterns: tuple[str, ...], folder: Path = FOLDER) -> None:
+    """Files of a leaderboard's folder into one of the docs."""
     for pattern in patterns:
         for path in sorted(source.glob(pattern)):
-            target = FOLDER / path.relative_to(source)
+            target = folder / path.relative_to(source)
             target.parent.mkdir(parents=True, exist_ok=True)
             if target.resolve() != path.resolve():
                 shutil.copyfile(path, target)
@@ -46,6 +46,7 @@ def main() -> None:
         copy(options.vae, ("results/*.json", "leaderboard.md", "leaderboard.csv", "leaderboard_*.png"))
     if options.predictors:
         copy(options.predictors, ("predictors.md", "predictors.csv", "predictors_*.png"))
+        copy(options.predictors, ("results/*.json",), FOLDER / "predictors")
     page = PAGE.read_text()
     for mark, name in (("vae", "leaderboard.md"), ("predictors", "predictors.md")):
         if (FOLDER / name).exists():
