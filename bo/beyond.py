@@ -93,19 +93,10 @@ class BeyondBO(SurrogateSearch):
         codes = torch.cat([near, anywhere])
         return generate_beyond(self.model, self.space, codes, generator, new_places=self.new_places)
 
-    def fresh(self, archs: Architectures) -> Architectures:
-        """The different ones that were not asked for."""
-        first: dict[int, int] = {}
-        for row, key in enumerate(self.space.fingerprints(archs).tolist()):
-            if key not in self.seen:
-                first.setdefault(key, row)
-        return archs[torch.tensor(list(first.values()), dtype=torch.int64)]
-
     def promising(self, posterior: Posterior, n: int, generator: Generator) -> Architectures:
         """The most promising of what the decoder makes."""
-        archs = self.fresh(self.grow(self.candidates, generator))
-        if self.allowed is not None:
-            archs = archs[self.allowed(archs)]
+        archs = self.grow(self.candidates, generator)
+        archs = archs[self.fresh(archs)]
         if not len(archs):
             return archs
         return archs[self.pick(posterior, self.codes.place(archs), n, generator)]

@@ -143,7 +143,8 @@ def may_be_asked(setting: Setting, larger: SearchSpace, judge: Judge) -> Callabl
 
 def rank(setting: Setting, searcher: BeyondBO, seed: int) -> Ranking:
     """What was evaluated and as many fresh candidates as of a batch, by what the surrogate expects of them."""
-    grown = searcher.fresh(searcher.grow(searcher.candidates, seeded(seed)))
+    grown = searcher.grow(searcher.candidates, seeded(seed))
+    grown = grown[searcher.fresh(grown)]
     grown = grown[within_limits(setting, searcher.space, grown)]
     archs = Architectures.concat([searcher.archs, grown])
     expected, deviation = searcher.expected(searcher.codes.place(archs))

@@ -108,15 +108,6 @@ class LatentBO(PoolBO):
         around = self.nearby(posterior, best, chosen[~fresh], (low, high), generator)
         return Architectures.concat([archs[fresh], around])
 
-    def fresh(self, archs: Architectures) -> Tensor:
-        """The first of every kind that was never asked for or told, bool [B]."""
-        taken = set(self.seen)
-        new = []
-        for key in self.space.fingerprints(archs).tolist():
-            new.append(key not in taken)
-            taken.add(key)
-        return torch.tensor(new, dtype=torch.bool)
-
     def nearby(
         self, posterior: Posterior, best: float, points: Tensor, box: tuple[Tensor, Tensor], generator: Generator
     ) -> Architectures:

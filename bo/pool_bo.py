@@ -14,20 +14,8 @@ from graphnas.spaces import Architectures
 class PoolBO(SurrogateSearch):
     """A Gaussian process on codes chooses from a pool what is evaluated next; higher values are better.
 
-    How values are learned from and batches filled: :class:`SurrogateSearch`. What is asked for is never asked for
-    again, up to isomorphism.
-
-    Args:
-        codes: the pool and its points: :class:`LatentCodes` of a VAE, or :class:`RawCodes`.
-        acquisition: `logei`, `ucb`, `thompson` or `mean`.
-        seed: of all draws.
-        surrogate: `gp`, `rbf`, `deep_kernel`, `svgp` or `legacy`.
-        initial: random architectures before the first fit.
-        targets: what the surrogate learns, `normal_scores` of the values or `standardised` values.
-
-    Raises:
-        UnknownName: an unknown acquisition or surrogate.
-        InvalidValues: other targets.
+    Arguments, errors, how values are learned from and batches filled: :class:`SurrogateSearch`. What was asked for is
+    never asked for again, up to isomorphism.
     """
 
     def __init__(

@@ -81,14 +81,19 @@ class Searcher(ABC):
 
     def unseen(self, archs: Architectures, limit: int) -> Architectures:
         """The first `limit` rows that are new, differ and are allowed, which count as seen from now on."""
-        if self.allowed is not None:
-            archs = archs[self.allowed(archs)]
-        rows: list[int] = []
-        for row, key in enumerate(self.space.fingerprints(archs).tolist()):
-            if len(rows) < limit and key not in self.seen:
-                self.seen.add(key)
-                rows.append(row)
-        return archs[torch.tensor(rows, dtype=torch.int64)]
+        new = archs[self.fresh(archs)][:limit]
+        self.seen.update(self.space.fingerprints(new).tolist())
+        return new
+
+    def fresh(self, archs: Architectures) -> Tensor:
+        """Bool [B]: the first of every kind that is allowed and was never asked for or told."""
+        may = torch.ones(len(archs), dtype=torch.bool) if self.allowed is None else self.allowed(archs)
+        taken, new = set(self.seen), []
+        for key, allowed in zip(self.space.fingerprints(archs).tolist(), may.tolist(), strict=True):
+            new.append(allowed and key not in taken)
+            if allowed:
+                taken.add(key)
+        return torch.tensor(new, dtype=torch.bool)
 
     def tell(self, archs: Architectures, values: Tensor) -> None:
         """Values of evaluated architectures, float [B]; NaN says that an evaluation failed.

@@ -63,7 +63,8 @@ def test_what_is_asked_for_is_valid_larger_and_new(acquisition: str) -> None:
 def test_it_climbs_whatever_the_sign(sign: float) -> None:
     """What the surrogate chooses is better than what the decoder makes of the same codes."""
     search = BeyondBO(make("dgmg"), TOY, BASE, sign * VALUES, candidates=100)
-    drawn = sign * TABLE.query(search.fresh(search.grow(400, torch.Generator().manual_seed(0))), "score").double()
+    grown = search.grow(400, torch.Generator().manual_seed(0))
+    drawn = sign * TABLE.query(grown[search.fresh(grown)], "score").double()
     while len(search.values) < 25:
         archs = search.ask(5)
         search.tell(archs, sign * TABLE.query(archs, "score").double())
