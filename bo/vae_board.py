@@ -13,7 +13,7 @@ from torch import Tensor
 from graphnas.bo.predictivity import latent_predictivity, raw_feature_rows
 from graphnas.models import GraphVAE
 from graphnas.run_folder import plain
-from graphnas.spaces import Architectures
+from graphnas.spaces import Architectures, SearchSpace
 from graphnas.tables import default_table, load_table
 from graphnas.train.config import DataConfig, VAEConfig
 from graphnas.train.data import Prepared, prepare, random_rows
@@ -95,6 +95,11 @@ def labelled_cells(data: Prepared, labels: Labels, limit: int) -> LabelledCells 
     return LabelledCells(archs[train], y[train].double(), archs[test], y[test].double(), own_graphs)
 
 
+def independent(space: SearchSpace, archs: Architectures) -> int:
+    """How many different functions there are: architectures that compute the same share one label."""
+    return len(space.class_ids(archs).unique())
+
+
 def run_entry(config: VAEConfig, folder: Path, labels: Labels, sizes: BoardSizes) -> Path:
     """Train (or go on with) one entry and measure it; what is there already is not done again.
 
@@ -105,7 +110,8 @@ def run_entry(config: VAEConfig, folder: Path, labels: Labels, sizes: BoardSizes
         sizes: how much is measured.
 
     Returns:
-        The result file: JSON with model, space, seed, cost of the training and `values`.
+        The result file: JSON with model, space, seed, cost of the training, `values`, and the number of test labels and
+        of different functions among them that the codes are judged on.
 
     Raises:
         GraphnasError: a result made in another way is there; see :func:`graphnas.train.vae.train_or_continue`.
@@ -119,9 +125,10 @@ def run_entry(config: VAEConfig, folder: Path, labels: Labels, sizes: BoardSizes
     records = train_or_continue(config, run)
     model, data = load_vae(run), prepare(config.data)
     values = evaluate_vae(model, data.archs[data.split.train], data.archs[data.split.test], sizes.evaluation)
-    cells = labelled_cells(data, labels, sizes.max_labels)
+    cells, judged_on = labelled_cells(data, labels, sizes.max_labels), {"labels": 0, "functions": 0}
     if cells is not None:
         values |= predictivity(model, cells, sizes)
+        judged_on = {"labels": len(cells.test), "functions": independent(data.space, cells.test)}
         if not cells.own:
             best = decode_all(model, encode_all(model, cells.test), sample=False)
             values["exact_labelled"] = float(best.equal(cells.test).float().mean())
@@ -133,6 +140,7 @@ def run_entry(config: VAEConfig, folder: Path, labels: Labels, sizes: BoardSizes
         **training_cost(records),
         "config": model.config.to_dict(),
         "made": made,
+        "judged_on": judged_on,
         "values": values,
     }
     return write_result(result, content)

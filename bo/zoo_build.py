@@ -109,7 +109,9 @@ def halve(
     """
     save_model(model, draft, half=True)
     after = measure(load_model(draft, (model.registered_name, model.space)))
-    moved = {name: abs(after[name] - values[name]) for name in after if values.get(name) is not None}
+    moved = {
+        name: abs(after[name] - values[name]) for name in after if values.get(name) is not None and name[-3:] != "_ci"
+    }
     worst = max(moved, key=lambda name: moved[name])
     change = {"metric": worst, "by": moved[worst]}
     if moved[worst] < UNCHANGED:
@@ -121,7 +123,8 @@ def halve(
 def board_values(board: Path | None, config: VAEConfig, sizes: BoardSizes) -> dict[str, Any] | None:
     """What the leaderboard measured on the single-precision weights of this very run; None where it did not.
 
-    `source` tells which labels its latent space was judged by, `folder` where the result lies.
+    `source` tells which labels its latent space was judged by, `functions` how many different functions these label,
+    and `folder` where the result lies.
     """
     path = None if board is None else board / board_name(config)
     if path is None or not path.is_file():
@@ -135,7 +138,8 @@ def board_values(board: Path | None, config: VAEConfig, sizes: BoardSizes) -> di
     labels = made["labels"]
     values: dict[str, Any] = result["values"]
     source = f"{Path(labels['source'] or 'built-in table').name}, {labels['metric'] or 'default metric'}"
-    return {**values, "source": source, "folder": path.parent.name}
+    functions = result["judged_on"]["functions"]
+    return {**values, "source": source, "functions": functions, "folder": path.parent.name}
 
 
 def board_metrics(known: dict[str, Any] | None, config: VAEConfig) -> dict[str, Metric]:
@@ -143,7 +147,8 @@ def board_metrics(known: dict[str, Any] | None, config: VAEConfig) -> dict[str, 
     if known is None or known.get("converged_pearson") is None:
         return {}
     return latent_rows(
-        known, None, f"Gaussian process on codes of the float32 weights, labels {known['source']}, "
+        known, known["functions"], "Gaussian process on codes of the float32 weights, test labels of "
+        f"{known['source']}, {known['functions']:,} different functions, "
         f"docs/leaderboard/{known['folder']}/{board_name(config)}"
     )  # fmt: skip
 

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from graphnas.bo.converged_gp import Scale, fit_converged_gp
-from graphnas.bo.vae_board import BoardSizes, Labels, labelled_cells
+from graphnas.bo.vae_board import BoardSizes, Labels, independent, labelled_cells
+from graphnas.bo.zoo_intervals import (
+    correlation_interval,
+    error_interval,
+    kendall_interval,
+    mean_interval,
+    share_interval,
+)
 from graphnas.metrics import pearson, rmse
 from graphnas.models import GraphVAE
 from graphnas.spaces import Architectures, SearchSpace
 from graphnas.train.data import Prepared, random_rows
 from graphnas.train.evaluate import encode_all, evaluate_vae, prediction
 
-LEVEL = 0.95
 SHARES = ("exact", "exact_isomorphic", "exact_unmasked")
-PRIOR = ("validity", "validity_masked", "uniqueness_masked", "novelty_masked")
+PRIOR_SHARES = ("validity", "validity_masked", "novelty_masked")
 Metric = dict[str, Any]
 
 
@@ -37,20 +42,29 @@ def vae_metrics(values: dict[str, float], data: Prepared, sizes: BoardSizes) -> 
     """The values of :func:`vae_values` for the card."""
     graphs = len(judged_rows(data, sizes))
     test = f"{graphs:,} architectures of the test part, none of which was trained on"
-    points = f"{sizes.evaluation.prior_points:,} points of the prior, decoded {sizes.evaluation.decodings} times each"
-    half = values["reconstruction_ci"]
     found = {name: metric(values[name], test, share_interval(values[name], graphs)) for name in SHARES}
     found["reconstruction"] = metric(
-        values["reconstruction"], test, (values["reconstruction"] - half, min(1.0, values["reconstruction"] + half))
+        values["reconstruction"], test, mean_interval(values["reconstruction"], values["reconstruction_ci"], 0.0, 1.0)
     )
-    found["nll"] = metric(values["nll"], f"{test}; nats per graph")
-    found |= {name: metric(values[name], points) for name in PRIOR}
+    found["nll"] = metric(values["nll"], f"{test}; nats per graph", mean_interval(values["nll"], values["nll_ci"], 0.0))
+    found |= prior_metrics(values, sizes)
     if "prediction_pearson" in values:
         r, archs = values["prediction_pearson"], data.archs[judged_rows(data, sizes)]
         functions, where = independent(data.space, archs), f"{test}{among(data.space, archs)}"
+        tau, error = values["prediction_kendall"], values["prediction_rmse"]
         found["prediction_pearson"] = metric(r, where, correlation_interval(r, functions))
-        found |= {name: metric(values[name], where) for name in ("prediction_kendall", "prediction_rmse")}
+        found["prediction_kendall"] = metric(tau, where, kendall_interval(tau, functions))
+        found["prediction_rmse"] = metric(error, where, error_interval(error, functions))
     return found
+
+
+def prior_metrics(values: dict[str, float], sizes: BoardSizes) -> dict[str, Metric]:
+    """Shares of decodes of the prior; their intervals count the decodes of one point as one, which is too wide."""
+    count = sizes.evaluation.prior_points
+    points = f"{count:,} points of the prior, decoded {sizes.evaluation.decodings} times each"
+    found = {name: metric(values[name], points, share_interval(values[name], count)) for name in PRIOR_SHARES}
+    unique, half = values["uniqueness_masked"], values["uniqueness_masked_ci"]
+    return found | {"uniqueness_masked": metric(unique, points, mean_interval(unique, half, 0.0, 1.0))}
 
 
 def latent_metrics(model: GraphVAE, data: Prepared, sizes: BoardSizes) -> dict[str, Metric]:
@@ -72,18 +86,13 @@ def latent_metrics(model: GraphVAE, data: Prepared, sizes: BoardSizes) -> dict[s
     return latent_rows(found, independent(data.space, cells.test), where)
 
 
-def latent_rows(values: dict[str, float], labels: int | None, where: str) -> dict[str, Metric]:
-    """r and RMSE of the converged Gaussian process for the card, with an interval where their number is known."""
+def latent_rows(values: dict[str, float], functions: int, where: str) -> dict[str, Metric]:
+    """r and RMSE of the converged Gaussian process over so many different functions for the card."""
     r, error = values["converged_pearson"], values["converged_rmse"]
     return {
-        "latent_r": metric(r, where, None if labels is None else correlation_interval(r, labels)),
-        "latent_rmse": metric(error, where),
+        "latent_r": metric(r, where, correlation_interval(r, functions)),
+        "latent_rmse": metric(error, where, error_interval(error, functions)),
     }
-
-
-def independent(space: SearchSpace, archs: Architectures) -> int:
-    """How many different functions there are: architectures that compute the same share one label."""
-    return len(space.class_ids(archs).unique())
 
 
 def among(space: SearchSpace, archs: Architectures) -> str:
@@ -95,22 +104,3 @@ def among(space: SearchSpace, archs: Architectures) -> str:
 def metric(value: float, measured_on: str, interval: tuple[float, float] | None = None) -> Metric:
     """One entry of a card."""
     return {"value": value, "ci95": None if interval is None else list(interval), "measured_on": measured_on}
-
-
-def share_interval(share: float, count: int) -> tuple[float, float]:
-    """Clopper and Pearson's exact interval of a share among `count`, which at 100 % is no point either."""
-    from scipy.stats import beta
-
-    hits, tail = round(share * count), (1 - LEVEL) / 2
-    low = float(beta.ppf(tail, hits, count - hits + 1)) if hits else 0.0
-    high = float(beta.ppf(1 - tail, hits + 1, count - hits)) if hits < count else 1.0
-    return low, high
-
-
-def correlation_interval(r: float, count: int) -> tuple[float, float]:
-    """Fisher's interval of Pearson's r over `count` pairs."""
-    from scipy.stats import norm
-
-    half = float(norm.ppf((1 + LEVEL) / 2)) / math.sqrt(count - 3)
-    centre = math.atanh(max(-1 + 1e-12, min(1 - 1e-12, r)))
-    return math.tanh(centre - half), math.tanh(centre + half)

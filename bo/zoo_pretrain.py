@@ -13,7 +13,8 @@ from lightning_fabric import seed_everything
 
 from graphnas import __version__
 from graphnas.bo.zoo_build import Entry, Made, data_hash, halve, split_hash, write_release
-from graphnas.bo.zoo_metrics import Metric, correlation_interval, metric
+from graphnas.bo.zoo_intervals import correlation_interval
+from graphnas.bo.zoo_metrics import Metric, metric
 from graphnas.errors import GraphnasError
 from graphnas.models import Predictor, create_model
 from graphnas.run_folder import VERSIONED
@@ -78,7 +79,6 @@ def with_model(objective: Properties, model: Predictor) -> Properties:
 def property_metrics(values: dict[str, float], count: int) -> dict[str, Metric]:
     """Correlations for the card."""
     where = f"linear map of the code, {count:,} architectures of the test part, none of which was trained on"
-    return {
-        name: metric(r, where, None if name == "r_mean" else correlation_interval(r, count))
-        for name, r in values.items()
-    }
+    ends = {name: correlation_interval(r, count) for name, r in values.items() if name != "r_mean"}
+    low, high = (sum(side) / len(ends) for side in zip(*ends.values(), strict=True))
+    return {name: metric(r, where, ends.get(name, (low, high))) for name, r in values.items()}

@@ -7,6 +7,7 @@ warning is raised; leave missing values out before the call. Empty input and une
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Sequence
 from typing import NamedTuple
 
@@ -58,6 +59,22 @@ def exact_match(a: Architectures | Sequence[Hashable], b: Architectures | Sequen
 def uniqueness(keys: Collection[Hashable]) -> float:
     """Distinct keys / keys. NaN where there are none, for example because nothing valid was decoded."""
     return len(set(keys)) / len(keys) if len(keys) else NAN
+
+
+def uniqueness_half_width(keys: Sequence[Hashable], groups: Sequence[int]) -> float:
+    """Half of a 95 % interval of the uniqueness of keys that were drawn in independent groups, by the jackknife.
+
+    Leaving out a group loses its keys, and of the distinct ones those that no other group has. On the mean too wide
+    rather than too narrow (Efron and Stein 1981). NaN where fewer than two groups are left.
+    """
+    owners: dict[Hashable, int | None] = {}
+    for key, group in zip(keys, groups, strict=True):
+        owners[key] = group if owners.get(key, group) == group else None
+    sizes, own = Counter(groups), Counter(owners.values())
+    if len(sizes) < 2:
+        return NAN
+    left_out = np.array([(len(owners) - own[group]) / (len(keys) - size) for group, size in sizes.items()])
+    return float(1.96 * np.sqrt((len(sizes) - 1) * left_out.var()))
 
 
 def novelty(keys: Collection[Hashable], known_keys: Iterable[Hashable]) -> float:

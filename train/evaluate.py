@@ -8,7 +8,15 @@ import torch
 from torch import Generator, Tensor
 
 from graphnas.errors import InvalidValues
-from graphnas.metrics import kendall_tau, mean_confidence_interval, novelty, pearson, rmse, uniqueness
+from graphnas.metrics import (
+    kendall_tau,
+    mean_confidence_interval,
+    novelty,
+    pearson,
+    rmse,
+    uniqueness,
+    uniqueness_half_width,
+)
 from graphnas.models import GraphModel, GraphVAE, Predictor
 from graphnas.spaces import Architectures
 from graphnas.train.config import SEEDS, check_range
@@ -90,7 +98,7 @@ def decode_all(
 def evaluate_vae(
     model: GraphVAE, train: Architectures, test: Architectures, config: EvaluationConfig | None = None
 ) -> dict[str, float]:
-    """The whole metric set of a VAE; shares, except `nll` (nats per graph).
+    """The whole metric set of a VAE; shares, except `nll` (nats per graph); NAME_ci is half of a 95 % interval.
 
     Args:
         model: in any mode; evaluated in eval mode.
@@ -123,6 +131,7 @@ def reconstruction(model: GraphVAE, graphs: Architectures, config: EvaluationCon
     hits = draws.equal(graphs[rows]).view(len(graphs), repeats).float().mean(1)
     interval = mean_confidence_interval(hits)
     best, plain = (decode_all(model, codes, sample=False, mask=mask) for mask in (True, False))
+    likelihood = mean_confidence_interval(negative_log_likelihood(model, graphs, codes))
     same_class = model.space.fingerprints(best) == model.space.fingerprints(graphs)
     return {
         "reconstruction": interval.mean,
@@ -130,7 +139,8 @@ def reconstruction(model: GraphVAE, graphs: Architectures, config: EvaluationCon
         "exact": float(best.equal(graphs).float().mean()),
         "exact_isomorphic": float(same_class.float().mean()),
         "exact_unmasked": float(plain.equal(graphs).float().mean()),
-        "nll": negative_log_likelihood(model, graphs, codes),
+        "nll": likelihood.mean,
+        "nll_ci": likelihood.half_width,
     }
 
 
@@ -147,24 +157,26 @@ def prediction(model: GraphVAE, archs: Architectures, y: Tensor) -> dict[str, fl
 
 
 @torch.no_grad()
-def negative_log_likelihood(model: GraphVAE, graphs: Architectures, codes: Tensor, batch_size: int = 512) -> float:
-    """Mean of -log p(graph | code), nats per graph."""
+def negative_log_likelihood(model: GraphVAE, graphs: Architectures, codes: Tensor, batch_size: int = 512) -> Tensor:
+    """-log p(graph | code) of every graph, nats: [B] on the CPU."""
     parts = [
         model.log_prob(graphs[i : i + batch_size], codes[i : i + batch_size]).cpu()
         for i in range(0, len(graphs), batch_size)
     ]
-    return -float(torch.cat(parts).mean())
+    return -torch.cat(parts)
 
 
 def prior(model: GraphVAE, codes: Tensor, train: Architectures, config: EvaluationConfig) -> dict[str, float]:
     """Decodes of points drawn from N(0, I) scaled per dimension to the training codes.
 
     For the plain and the masked decoder: `validity`; and among the valid `uniqueness` and `novelty` (against all of
-    `train`), counted index by index as published and, with the suffix `_isomorphic`, by class.
+    `train`), counted index by index as published and, with the suffix `_isomorphic`, by class. `uniqueness_ci` is half
+    of a 95 % interval over points.
     """
     noise = torch.randn(config.prior_points, codes.shape[1], generator=seeded(config.seed))
     points = noise * codes.std(0) + codes.mean(0)
     known_rows, known_classes = set(train.index_keys()), set(model.space.fingerprints(train).tolist())
+    point = torch.arange(config.prior_points).repeat_interleave(config.decodings)
     values: dict[str, float] = {}
     for suffix, mask in (("", False), ("_masked", True)):
         graphs = decode_all(model, points, True, seeded(config.seed + 1), mask, config.decodings)
@@ -174,6 +186,7 @@ def prior(model: GraphVAE, codes: Tensor, train: Architectures, config: Evaluati
         values |= {
             f"validity{suffix}": float(valid.float().mean()),
             f"uniqueness{suffix}": uniqueness(rows),
+            f"uniqueness{suffix}_ci": uniqueness_half_width(rows, point[valid].tolist()),
             f"uniqueness_isomorphic{suffix}": uniqueness(classes),
             f"novelty{suffix}": novelty(rows, known_rows),
             f"novelty_isomorphic{suffix}": novelty(classes, known_classes),

@@ -11,7 +11,8 @@ import torch
 import yaml
 
 from graphnas import create_model, get_space
-from graphnas.bo.zoo_metrics import among, correlation_interval, independent, share_interval
+from graphnas.bo.vae_board import independent
+from graphnas.bo.zoo_metrics import among
 from graphnas.cli import main
 from graphnas.commands.zoo_text import FIELDS, card_text, readme_text
 from graphnas.models import save_model
@@ -138,13 +139,6 @@ def test_labels_shared_by_architectures_count_once() -> None:
     archs = space.enumerate()
     assert independent(space, archs) == 4930 and among(space, archs) == ", 4,930 different functions"
     assert among(space, archs[:1]) == ""
-
-
-def test_intervals() -> None:
-    """Against the rule of three, and a table of Fisher's transform."""
-    assert share_interval(1.0, 781) == pytest.approx((1 - 3.69 / 781, 1.0), abs=1e-4)
-    assert share_interval(0.0, 50)[0] == 0 and share_interval(0.5, 100) == pytest.approx((0.3983, 0.6017), abs=1e-4)
-    assert correlation_interval(0.5, 28) == pytest.approx((0.1563, 0.7358), abs=1e-3)
 
 
 def test_build_teaches_predictors_properties(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
