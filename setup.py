@@ -17,6 +17,6 @@ setup(
         "graphnas.networks": ["**/*.yaml"],
         "graphnas.train": ["**/*.yaml"],
         "graphnas.bo": ["**/*.yaml"],
-        "graphnas.state_dicts": ["*.json", "*.md", "*.yaml", "*.safetensors"],
+        "graphnas.state_dicts": ["*.json", "*.md", "*.yaml", "*.safetensors", "plots/*.png"],
     },
 )

@@ -168,6 +168,7 @@ def load_model(path: Path, expect: tuple[str, SearchSpace] | None = None, **over
         raise CheckpointMismatch(f"{path} was trained on another vocabulary of {space.name!r} than this graphnas has")
     name, config = header["model"], {**header["config"], **overrides}
     try:
+        refuse_depth(config, tensors)
         if is_larger(config, tensors) and (shapes := shapes_of(name, space, config)) is not None:
             check_shapes(shapes, tensors, str(path), repr(name))
         model = create_model(name, space, **config)
@@ -177,6 +178,17 @@ def load_model(path: Path, expect: tuple[str, SearchSpace] | None = None, **over
         raise CheckpointMismatch(f"{path}: {error}") from error
     load_weights(model, tensors, str(path))
     return model.eval()
+
+
+def refuse_depth(config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
+    """Refuse a config of more layers or rounds than there are tensors, which might take for ever to build or run.
+
+    Raises:
+        ValueError: naming the field.
+    """
+    for name, value in config.items():
+        if name.endswith(("layers", "rounds")) and isinstance(value, int) and value > len(tensors):
+            raise ValueError(f"{name} of its header cannot be {value}, there are {len(tensors)} tensors")
 
 
 def is_larger(config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> bool:

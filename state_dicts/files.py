@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote, urldefrag, urlsplit
 from urllib.request import url2pathname
 
+from graphnas.checkpoint import read_model_file
 from graphnas.download import fetch
 from graphnas.errors import CorruptFile, InvalidValues, MissingData
 from graphnas.paths import home
@@ -64,7 +65,7 @@ def fetch_weights(address: str) -> Path:
     Raises:
         InvalidValues: another kind of address, no .safetensors file, or a fragment that is no SHA-256.
         MissingData: no such local file.
-        CorruptFile: a local file with another hash.
+        CorruptFile: a local file with another hash, or one that was fetched without a hash and is no model file.
         DownloadFailed: refused, cut, or another hash.
     """
     url, fragment = urldefrag(address)
@@ -84,7 +85,22 @@ def fetch_weights(address: str) -> Path:
         name="state_dicts", file=file, about="weights", licence="as its author says", size=0, page=url, url=url,
         sha256=wanted and wanted[1],
     )  # fmt: skip
-    return fetch(source, home() / "state_dicts" / hashlib.sha256(url.encode()).hexdigest()[:16], wait=WAIT)
+    path = fetch(source, home() / "state_dicts" / hashlib.sha256(url.encode()).hexdigest()[:16], wait=WAIT)
+    return path if wanted else keep_readable(path, url)
+
+
+def keep_readable(path: Path, url: str) -> Path:
+    """The same path, a model file: where no hash tells what is damaged, its own checksum does, and it is not kept.
+
+    Raises:
+        CorruptFile: it is none.
+    """
+    try:
+        read_model_file(path)
+    except CorruptFile as error:
+        path.unlink()
+        raise CorruptFile(f"what {url} sent is not kept: {error}") from error
+    return path
 
 
 def resolve(text: str | Path) -> Path:

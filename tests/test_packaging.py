@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("models", "datasets", "state_dicts", "train", "bo")
-DATA = {".yaml", ".json", ".safetensors", ".csv", ".gz", ".npz", ".typed"}
+DATA = {".yaml", ".json", ".safetensors", ".csv", ".gz", ".npz", ".typed", ".png"}
 PROBE = f"""
 import json, sys
 from importlib import import_module

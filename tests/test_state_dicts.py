@@ -212,6 +212,7 @@ def test_weights_of_a_later_format_or_another_space_are_refused(shipped: Path) -
         ({"space": "nb999"}, CheckpointMismatch, r"svge_toy\.safetensors: unknown search space 'nb999'"),
         ({"model": "svgf"}, CheckpointMismatch, r"svge_toy\.safetensors: unknown model 'svgf'"),
         ({"config": {"node_dim": 1_000_000}}, CheckpointMismatch, r"does not fit 'svge': .* should be \[4, 500000\]"),
+        ({"config": {"rounds": 1_000_000}}, CheckpointMismatch, "rounds of its header cannot be 1000000, there are"),
         ({"config": {"colour": 1}}, CheckpointMismatch, "unknown option of model 'svge' 'colour'"),
         ({"model": ...}, CorruptFile, "no graphnas header"),
     ],
@@ -380,6 +381,16 @@ def test_two_processes_fetch_the_same_weights(shipped: Path, host: str, tmp_path
     assert [worker.wait(60) for worker in workers] == [0, 0, 0]
     (fetched,) = (path for path in (tmp_path / "home").rglob("*") if path.is_file())  # nor part nor lock is left
     assert fetched.read_bytes() == shipped.read_bytes()
+
+
+def test_a_damaged_file_without_a_hash_is_not_kept(shipped: Path, host: str, tmp_path: Path) -> None:
+    whole = shipped.read_bytes()
+    shipped.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(CorruptFile, match="is not kept: .*checksum") as error:
+        create_model("svge", "toy", pretrained=f"{host}/{shipped.name}")
+    one_line(error)
+    shipped.write_bytes(whole)  # mended by its author
+    assert create_model("svge", "toy", pretrained=f"{host}/{shipped.name}").space.name == "toy"
 
 
 def test_nowhere_to_keep_what_is_fetched(
