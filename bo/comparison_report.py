@@ -112,6 +112,12 @@ def paired_tests(first: Mapping[int, float], other: Mapping[int, float]) -> dict
     return {"t-test p": f"{ttest_rel(a, b).pvalue:.2g}", "Wilcoxon p": f"{wilcoxon(a, b).pvalue:.2g}"}
 
 
+def above_start(runs: Mapping[int, History]) -> str:
+    """How many searches have found more than the best that was known before they began."""
+    better = [any(one.value > run.best_known for one in run.evaluations) for run in runs.values()]
+    return f"{sum(better)} of {len(better)}"
+
+
 def markdown(rows: Sequence[Mapping[str, str]]) -> str:
     """The table."""
     titles = list(rows[0])
@@ -136,7 +142,10 @@ def write_report(histories: Mapping[str, Mapping[int, History]], config: SearchC
     if config.cost is not None:
         curves, sign = hypervolume_curves(histories, config), 1.0
         label = f"hypervolume of {config.oracle.value_label} and {config.cost}"
-    text = markdown(rows_of(curves, config.queries, sign))
+    rows = rows_of(curves, config.queries, sign)
+    if config.start:
+        rows = [row | {"above the start": above_start(histories[row["method"]])} for row in rows]
+    text = markdown(rows)
     note = f"\n{label}; mean and 95 % interval over seeds; two-sided paired tests against the first row.\n"
     shared = {name: value for name, value in asdict(config).items() if name not in ("method", "seed")}
     settings = "\n```json\n" + json.dumps(shared, indent=1) + "\n```\n"

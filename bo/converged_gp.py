@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -100,6 +101,23 @@ class ConvergedGP:
         return self.constant + cross.T @ self.weights, variance.clamp_min(0)
 
     @torch.no_grad()
+    def believing(self, x: Tensor) -> ConvergedGP:
+        """The posterior if scaled points x [B, Z] had been observed at their means, which moves no mean.
+
+        The factor L grows by [C^T, S], where L C is the covariance of old and new rows and S S^T what C leaves of it.
+        """
+        larger = copy(self)
+        cross = torch.linalg.solve_triangular(self.root, self.kernel(self.codes, x).to_dense(), upper=False)  # [N, B]
+        own = self.kernel(x).to_dense() - cross.T @ cross
+        own.diagonal().add_(self.noise)
+        corner = torch.linalg.cholesky(own)
+        upper = torch.cat([self.root, self.root.new_zeros(len(self.root), len(x))], 1)
+        larger.root = torch.cat([upper, torch.cat([cross.T, corner], 1)])
+        larger.codes = torch.cat([self.codes, x])
+        larger.weights = torch.cat([self.weights, self.weights.new_zeros(len(x))])
+        return larger
+
+    @torch.no_grad()
     def _covariance(self) -> Tensor:
         """Covariance of the training targets [N, N], by blocks of rows: the kernel makes several copies of a block."""
         total = len(self.codes)
@@ -146,17 +164,19 @@ def fit_converged_gp(
     return ConvergedGP(models[errors.index(min(errors))], x[rows], target[rows]).scaled(low, width, scale)
 
 
-def fit_hyper_parameters(x: Tensor, y: Tensor, smoothness: float | None) -> SingleTaskGP:
+def fit_hyper_parameters(x: Tensor, y: Tensor, smoothness: float | None, steps: int | None = None) -> SingleTaskGP:
     """Those of the largest posterior density, by L-BFGS.
 
     Args:
         x: float64 [N, D] in the unit cube.
         y: float64 [N], standardised.
         smoothness: one of :data:`SMOOTHNESS`.
+        steps: at most; until it converges if not given.
     """
     from botorch.models.utils.gpytorch_modules import get_covar_module_with_dim_scaled_prior
 
-    return fit_kernel(get_covar_module_with_dim_scaled_prior(x.shape[1], use_rbf_kernel=smoothness is None), x, y)
+    kernel = get_covar_module_with_dim_scaled_prior(x.shape[1], use_rbf_kernel=smoothness is None)
+    return fit_kernel(kernel, x, y, steps)
 
 
 def fit_kernel(kernel: Kernel, x: Tensor, y: Tensor, steps: int | None = None) -> SingleTaskGP:

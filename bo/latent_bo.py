@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Generator, Tensor
@@ -26,7 +26,10 @@ RINGS = (0.05, 0.1, 0.2, 0.4)
 """Standard deviations, in widths of the region, of the points tried around one whose architecture is known."""
 RING_POINTS = 32
 
-Proposal = Literal["codes", "box", "trust_region"]
+PARENTS = 50
+MUTANTS = 2000
+
+Proposal = Literal["codes", "mutants", "box", "trust_region"]
 
 
 class LatentBO(PoolBO):
@@ -34,7 +37,8 @@ class LatentBO(PoolBO):
 
     How values are learned from and batches filled: :class:`SurrogateSearch`.
 
-    `codes` scores the codes of a pool, the whole space where it is small, and needs no decoder. `box` draws 2,000
+    `codes` scores the codes of a pool, the whole space where it is small, and needs no decoder; `mutants` beside them
+    those of 2,000 mutants of the 50 best known, for spaces too large to be a pool. `box` draws 2,000
     points in the box of the pool's codes and climbs from the best of them to a maximum of the acquisition (L-BFGS-B);
     `trust_region` does so around the best architecture, in a cube that halves after every five batches without
     improvement (TuRBO, arXiv 1910.01739). Both decode to the most common of `draws` masked decodes, which is valid by
@@ -46,7 +50,7 @@ class LatentBO(PoolBO):
         acquisition: `logei`, `ucb`, `thompson` or `mean`.
         seed: of all draws.
         surrogate: `gp`, `rbf`, `deep_kernel`, `svgp` or `legacy`.
-        proposal: `codes`, `box` or `trust_region`.
+        proposal: `codes`, `mutants`, `box` or `trust_region`.
         pool: architectures whose codes make pool and box; by default the space, or 50,000 of it.
         initial: random architectures before the first fit.
         dim: principal coordinates of the codes that the surrogate sees.
@@ -81,8 +85,8 @@ class LatentBO(PoolBO):
         space = get_space(model.space if space is None else space)
         if model.space.name != space.name:
             raise SpaceMismatch(f"the model is about {model.space.name}, the search about {space.name}")
-        if proposal not in ("codes", "box", "trust_region"):
-            raise InvalidValues(f"proposal must be codes, box or trust_region (got {proposal!r})")
+        if proposal not in get_args(Proposal):
+            raise InvalidValues(f"proposal must be {', '.join(get_args(Proposal))} (got {proposal!r})")
         if incumbent not in ("observed", "box"):
             raise InvalidValues(f"incumbent must be observed or box (got {incumbent!r})")
         codes = codes or LatentCodes(model, default_pool(space, seed) if pool is None else pool, dim)
@@ -93,6 +97,8 @@ class LatentBO(PoolBO):
         """Unknown architectures of the pool, or what the most promising points of the region decode to."""
         if self.proposal == "codes":
             return super().promising(posterior, n, generator)
+        if self.proposal == "mutants":
+            return self.among_mutants(posterior, n, generator)
         low, high = self.region()
         best = self.goal(posterior, low, high, generator)
         chosen = torch.zeros(0, self.codes.dim, dtype=torch.float64)
@@ -107,6 +113,19 @@ class LatentBO(PoolBO):
             return archs
         around = self.nearby(posterior, best, chosen[~fresh], (low, high), generator)
         return Architectures.concat([archs[fresh], around])
+
+    def among_mutants(self, posterior: Posterior, n: int, generator: Generator) -> Architectures:
+        """The most promising unknown architectures of the pool and of mutants up to three edits from the best known."""
+        archs, values = self.known()
+        best = values.topk(min(PARENTS, len(values))).indices
+        family = archs[best[torch.randint(len(best), (MUTANTS // 3,), generator=generator)]]
+        found = Architectures.empty(self.space.max_nodes)
+        for _ in range(3):
+            family = self.space.mutate(family, generator)
+            found = Architectures.concat([found, family])
+        found, rows = found[self.fresh(found)], self.open_rows()
+        chosen = self.pick(posterior, torch.cat([self.codes.points[rows], self.codes.place(found)]), n, generator)
+        return Architectures.concat([self.codes.archs[rows], found])[chosen]
 
     def nearby(
         self, posterior: Posterior, best: float, points: Tensor, box: tuple[Tensor, Tensor], generator: Generator

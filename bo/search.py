@@ -29,9 +29,10 @@ class Evaluation(NamedTuple):
 
 
 class History(NamedTuple):
-    """Everything a search has paid for, in order."""
+    """Everything a search has paid for, in order, and the highest value that it knew before, NaN where none."""
 
     evaluations: list[Evaluation]
+    best_known: float = math.nan
 
     @property
     def seconds(self) -> float:
@@ -40,7 +41,8 @@ class History(NamedTuple):
 
     def times(self, sign: float) -> History:
         """The same with all values multiplied, which gives those of a search for low ones in their own unit."""
-        return History([one._replace(value=sign * one.value, test=sign * one.test) for one in self.evaluations])
+        turned = [one._replace(value=sign * one.value, test=sign * one.test) for one in self.evaluations]
+        return History(turned, sign * self.best_known)
 
     def best(self) -> Evaluation:
         """The one with the highest value.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -107,7 +108,9 @@ def read_histories(folder: Path) -> dict[str, dict[int, History]]:
 
 def as_history(content: dict[str, Any]) -> History:
     """What a result of :func:`run_one` has found."""
-    return History([as_evaluation(line) for line in content["values"]["evaluations"]])
+    values = content["values"]
+    known = math.nan if values["best_known"] is None else float(values["best_known"])
+    return History([as_evaluation(line) for line in values["evaluations"]], known)
 
 
 def check(content: dict[str, Any]) -> None:

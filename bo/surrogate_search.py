@@ -18,6 +18,7 @@ from graphnas.errors import InvalidValues
 from graphnas.models.layers.normal_scores import NormalScores
 from graphnas.spaces import Architectures
 
+SHORTLIST = 1000
 Targets = Literal["normal_scores", "standardised"]
 
 
@@ -106,14 +107,23 @@ class SurrogateSearch(Searcher):
         """The most promising unknown architectures."""
 
     def pick(self, posterior: Posterior, x: Tensor, n: int, generator: Generator) -> Tensor:
-        """Rows int64 [n] of x [B, D], greedily, each believed before the next is chosen."""
-        rows: list[int] = []
-        taken = torch.zeros(len(x), dtype=torch.bool)
-        for _ in range(min(n, len(x))):
-            best = float(posterior.predict(torch.cat([self.points, x[rows]]))[0].max())
-            promise = self.acquisition(posterior, x, best, generator).masked_fill(taken, -torch.inf)
-            rows.append(int(promise.argmax()))
-            taken[rows[-1]] = True
-            if len(rows) < n:
-                posterior = posterior.believing(x[rows[-1:]])
-        return torch.tensor(rows, dtype=torch.int64)
+        """Rows int64 [n] of x [B, D], greedily, each believed before the next is chosen.
+
+        What an exact posterior promises anywhere only falls while points are believed at their means. So only the most
+        promising rows are looked at again, until none of them promises what the first left out did.
+        """
+        with torch.no_grad():
+            best = float(posterior.predict(self.points)[0].max())
+            rows, listed, least = torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64), 0.0
+            while len(rows) < min(n, len(x)):
+                promise = self.acquisition(posterior, x[listed], best, generator) if len(listed) else None
+                if promise is None or float(promise.max()) < least:
+                    whole = self.acquisition(posterior, x, best, generator).index_fill(0, rows, -torch.inf)
+                    listed = whole.topk(min(SHORTLIST, len(x) - len(rows))).indices
+                    promise, least = whole[listed], float(whole[listed[-1]]) if len(listed) < len(x) else -torch.inf
+                chosen = int(promise.argmax())
+                row = listed[chosen : chosen + 1]
+                best = max(best, float(posterior.predict(x[row])[0]))
+                rows, listed = torch.cat([rows, row]), listed[torch.arange(len(listed)) != chosen]
+                posterior = posterior.believing(x[row]) if len(rows) < n else posterior
+        return rows

@@ -488,7 +488,11 @@ def test_interrupt_signal(tmp_path: Path) -> None:
     command = [sys.executable, "-P", "-m", "graphnas", "train", "vae", *TINY, "--fit.max_steps=100000"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     options = [f"--out={tmp_path / 'run'}", "--fit.batch_size=32", "--fit.validate_every=20"]
+    before = signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a shell's background jobs inherit that it is ignored
     with subprocess.Popen([*command, *options], env=environment, stderr=subprocess.PIPE, text=True) as process:
+        signal.signal(signal.SIGINT, before)
         assert process.stderr is not None
         while not process.stderr.readline().startswith("step 40"):
             assert process.poll() is None

@@ -41,6 +41,9 @@ SEARCHES: dict[str, Make] = {
     "local": lambda seed: LocalSearch(SPACE, seed, initial=5),
     "latent random": lambda seed: LatentRandom(LatentCodes(MODEL, SPACE.enumerate()), seed),
     "codes": lambda seed: LatentBO(MODEL, SPACE, seed=seed, initial=5),
+    "mutants": lambda seed: LatentBO(
+        MODEL, SPACE, seed=seed, proposal="mutants", pool=SPACE.enumerate()[::9], initial=5
+    ),
     "box": lambda seed: LatentBO(MODEL, SPACE, "ucb", seed, proposal="box", initial=5, draws=5),
     "trust region": lambda seed: LatentBO(MODEL, SPACE, "thompson", seed, "rbf", "trust_region", initial=5, draws=5),
 }

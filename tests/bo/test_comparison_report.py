@@ -92,6 +92,16 @@ def history(values: list[float]) -> History:
     return History([Evaluation(text, value, math.nan, 0.0, "") for text, value in zip(texts, values, strict=True)])
 
 
+def test_how_many_ended_above_their_start(tmp_path: Path) -> None:
+    """Of three with a best known value of 0.5 one found more; a failed evaluation is not more."""
+    ends = {0: [0.25, 0.5], 1: [0.75, 0.1], 2: [math.nan, 0.4]}
+    runs = {seed: history(values)._replace(best_known=0.5) for seed, values in ends.items()}
+    write_report({"local": runs}, config(queries=2, start=5), tmp_path)
+    head, _, line = (tmp_path / "comparison.md").read_text().splitlines()[:3]
+    assert head.endswith("| above the start |") and line.endswith("| 1 of 3 |")
+    assert runs[0].times(-1.0).best_known == -0.5
+
+
 def test_searches_that_ended_early_or_failed(tmp_path: Path) -> None:
     """A budget in seconds ends searches after different numbers of evaluations, and a bad oracle gives no value."""
     histories = {

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from graphnas.bo import surrogate_search, surrogates
 from graphnas.bo.acquisition import ACQUISITIONS, log_expected_improvement
 from graphnas.bo.codes import LatentCodes, default_pool
 from graphnas.bo.latent_bo import LatentBO
@@ -102,6 +103,51 @@ def test_a_batch_is_spread_by_beliefs() -> None:
     assert int(first) == int(rows[0])
 
 
+def test_mutants_reach_beyond_the_pool() -> None:
+    """A pool without the best half: its codes alone could not give them."""
+    toy = SPACE.enumerate()
+    pool = toy[score(toy).argsort()[: len(toy) // 2]]
+    search = LatentBO(MODEL, SPACE, pool=pool, proposal="mutants", initial=6)
+    assert max(spend(search, 30)) > float(score(pool).max())
+
+
+def test_many_rows_lend_some_to_the_hyper_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = torch.rand(120, 3, generator=seeded(5), dtype=torch.float64)
+    y = torch.sin(4 * x.sum(1))
+    whole = SURROGATES["gp"](x, y, 0)
+    monkeypatch.setattr(surrogates, "FIT_ROWS", 60)
+    some = SURROGATES["gp"](x, y, 0)
+    assert isinstance(some, ExactPosterior) and len(some.x) == 120
+    where = torch.rand(40, 3, generator=seeded(6), dtype=torch.float64)
+    assert (some.predict(where)[0] - whole.predict(where)[0]).abs().max() < 0.3 * y.std()
+    assert not torch.equal(some.predict(where)[0], whole.predict(where)[0])
+
+
+def test_a_factor_that_grows_is_that_of_all_rows() -> None:
+    x, y = training()
+    posterior = SURROGATES["gp"](x, y, 0)
+    assert isinstance(posterior, ExactPosterior)
+    new = torch.rand(3, x.shape[1], generator=seeded(3), dtype=torch.float64)
+    believed = torch.cat([y, posterior.predict(new)[0]])
+    anew, grown = ExactPosterior(posterior.model, torch.cat([x, new]), believed), posterior.believing(new)
+    where = torch.rand(50, x.shape[1], generator=seeded(4), dtype=torch.float64)
+    for wanted, got in zip(anew.predict(where), grown.predict(where), strict=True):
+        assert torch.allclose(wanted, got, atol=1e-9)
+    assert torch.allclose(grown.y, believed)
+
+
+@pytest.mark.parametrize("acquisition", ["logei", "ucb", "mean"])
+def test_a_shortlist_changes_no_batch(acquisition: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list of three has to be made anew several times for a batch of nine."""
+    search = LatentBO(MODEL, SPACE, seed=0, initial=6, acquisition=acquisition)
+    spend(search, 12)
+    posterior = search.posterior()
+    whole = search.pick(posterior, search.codes.points, 9, seeded(0))
+    monkeypatch.setattr(surrogate_search, "SHORTLIST", 3)
+    assert search.pick(posterior, search.codes.points, 9, seeded(0)).tolist() == whole.tolist()
+    assert len(search.pick(posterior, search.codes.points[:2], 9, seeded(0))) == 2
+
+
 def test_the_region_halves_without_improvement_and_starts_anew() -> None:
     search = LatentBO(MODEL, SPACE, proposal="trust_region")
     widths = []
@@ -115,7 +161,7 @@ def test_the_region_halves_without_improvement_and_starts_anew() -> None:
 def test_impossible_searches() -> None:
     with pytest.raises(SpaceMismatch, match="about toy, the search about nb201"):
         LatentBO(MODEL, "nb201")
-    with pytest.raises(InvalidValues, match="codes, box or trust_region"):
+    with pytest.raises(InvalidValues, match="codes, mutants, box, trust_region"):
         LatentBO(MODEL, SPACE, proposal="sphere")  # type: ignore[arg-type]
     for wrong in ({"acquisition": "pi"}, {"surrogate": "forest"}):
         with pytest.raises(UnknownName):

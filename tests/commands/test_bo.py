@@ -297,7 +297,7 @@ def test_nothing_but_failures_is_an_error(tmp_path: Path, monkeypatch: pytest.Mo
         (["--oracle.kind=train", "--oracle.dataset=nix"], "unknown image data set 'nix'"),
         (["--oracle.kind=predictor"], "--oracle.predictor RUN"),
         (["--oracle.kind=predictor", "--oracle.predictor=nowhere"], "nowhere"),
-        (["--recipe=nix"], "unknown recipe 'nix': known are enas6_published"),
+        (["--recipe=nix"], "unknown recipe 'nix': known are enas6, enas6_published"),
         (["--recipe=nix.yaml"], "no recipe file nix.yaml"),
         (["--candidates=30"], "candidates has no meaning without a larger space: pass --beyond SPACE"),
         (["--nonsense=1"], "nonsense"),
