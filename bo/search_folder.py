@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import logging
 import math
-import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,9 +14,8 @@ from graphnas.bo.config import SearchConfig
 from graphnas.bo.search import History, as_evaluation
 from graphnas.checkpoint import make_folder, write_text
 from graphnas.errors import CorruptFile, GraphnasError
+from graphnas.lock import held
 from graphnas.train.result_files import finite, read_result
-
-log = logging.getLogger(__name__)
 
 SETTINGS = "search.json"
 """File of a folder that says what all searches in it share."""
@@ -71,25 +68,14 @@ def alone(journal: Path) -> Iterator[None]:
     Raises:
         GraphnasError: another process is at it, or it cannot be opened.
     """
-    if sys.platform == "win32":  # has no such locks
-        yield
-        return
-    import fcntl
-
     make_folder(journal.parent)
-    try:
-        stream = journal.open("a")
-    except OSError as error:
-        raise GraphnasError(f"could not write {journal}: {error.strerror or error}") from error
-    with stream:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            stack.enter_context(held(journal))
         except BlockingIOError as error:
             raise GraphnasError(f"another process is writing {journal}: wait for its end, or end it") from error
         except OSError as error:
-            logging.getLogger(__name__).warning(
-                "%s cannot be locked: start no second search there (%s)", journal, error
-            )
+            raise GraphnasError(f"could not write {journal}: {error.strerror or error}") from error
         yield
 
 

@@ -38,11 +38,28 @@ def alone(path: Path) -> Iterator[None]:
         stream.close()
 
 
-def lock(stream: IO[bytes]) -> None:
-    """Wait for the lock on an open file."""
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Hold a lock on the file `path` itself, which is made if it is not there and stays, without waiting for it.
+
+    Raises:
+        BlockingIOError: another process holds it.
+        OSError: the file cannot be opened.
+    """
+    with path.open("ab") as stream:
+        lock(stream, wait=False)
+        yield
+
+
+def lock(stream: IO[bytes], wait: bool = True) -> None:
+    """Take the lock on an open file, which others may hold for as long as they like.
+
+    Raises:
+        BlockingIOError: it was not to be waited for, and another process holds it.
+    """
     try:
         if fcntl is not None:
-            fcntl.flock(stream, fcntl.LOCK_EX)
+            fcntl.flock(stream, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno not in UNSUPPORTED:
             raise
