@@ -1,4 +1,4 @@
-"""Our GATES, FLAN and GIN on the rows and seeds that the released programs were measured on, and what FLAN needs.
+"""Our GATES, FLAN, GIN and GCN on the rows and seeds that the released programs were measured on, and what FLAN needs.
 
     python benchmarks/released_predictors.py --nb201 nb201_accuracies.csv.gz --nb101 nb101_sample.csv.gz \
         --out docs/released_predictors.json
@@ -52,6 +52,8 @@ JOBS = [
     Job("gates", "nb101", 72, 3),
     Job("gates", "nb101", 364, 3),
     Job("gin", "nb101", 72, 5),
+    Job("gcn", "nb201", 78, 3),
+    Job("gcn", "nb101", 72, 3),
     Job("flan", "nb201", 390, 2),
     Job("flan", "nb101", 364, 2),
 ]
