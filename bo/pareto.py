@@ -94,7 +94,7 @@ def improvement(
     posterior: ExactPosterior, known: Tensor, lowest: float, seed: int
 ) -> qLogNoisyExpectedHypervolumeImprovement:
     """The acquisition on points [..., D + 1], whose last column is the cost."""
-    from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
+    from botorch.acquisition.multi_objective import logei
     from botorch.models import ModelList
     from botorch.models.deterministic import GenericDeterministicModel
     from botorch.models.transforms.input import FilterFeatures
@@ -102,13 +102,15 @@ def improvement(
     from botorch.sampling.list_sampler import ListSampler
     from botorch.sampling.normal import SobolQMCNormalSampler
 
+    # BoTorch would compile a faster loop with the user's compiler: a minute at the first search, and other roundings
+    logei._load_attempted = True
     dim = posterior.x.shape[1]
     posterior.model.input_transform = FilterFeatures(torch.arange(dim))
     models = ModelList(posterior.model, GenericDeterministicModel(lambda x: -x[..., -1:]))
     shape = torch.Size([DRAWS])
     sampler = ListSampler(SobolQMCNormalSampler(shape, seed=seed), IndexSampler(shape, seed=seed))
     with quiet_jitter():
-        return qLogNoisyExpectedHypervolumeImprovement(
+        return logei.qLogNoisyExpectedHypervolumeImprovement(
             models, ref_point=[lowest, -1.0], X_baseline=known, sampler=sampler, prune_baseline=True, cache_root=False
         )
 

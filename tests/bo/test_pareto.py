@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from botorch.acquisition.multi_objective import logei
 from botorch.utils.multi_objective.pareto import is_non_dominated
 from torch import Tensor
+from torch.utils import cpp_extension
 
 from graphnas.bo.codes import Codes, RawCodes
 from graphnas.bo.pareto import ParetoBO, ParetoEvolution, front_numbers, hypervolume
@@ -77,3 +79,12 @@ def test_the_same_seed_chooses_the_same() -> None:
     codes = RawCodes(SPACE, SPACE.enumerate())
     first, again = (ParetoBO(codes, "flops", 3, initial=6) for _ in range(2))
     assert spent(first, 14) == spent(again, 14) and first.archs == again.archs
+
+
+def test_no_search_calls_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """BoTorch's fused loop would be built at the first search, for a minute, and where there is no compiler would warn."""
+    built: list[str] = []
+    monkeypatch.setattr(logei, "_load_attempted", False)
+    monkeypatch.setattr(cpp_extension, "load", lambda **options: built.append(options["name"]))
+    spent(ParetoBO(RawCodes(SPACE, SPACE.enumerate()), "params", 0, initial=6), 10)
+    assert built == []
