@@ -82,7 +82,7 @@ def test_the_same_seed_chooses_the_same() -> None:
 
 
 def test_no_search_calls_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
-    """BoTorch's fused loop would be built at the first search, for a minute, and where there is no compiler would warn."""
+    """BoTorch would build its fused loop at the first search, for a minute, and warn where there is no compiler."""
     built: list[str] = []
     monkeypatch.setattr(logei, "_load_attempted", False)
     monkeypatch.setattr(cpp_extension, "load", lambda **options: built.append(options["name"]))
