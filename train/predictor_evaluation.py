@@ -61,11 +61,12 @@ class Task:
 
 
 class Labels(NamedTuple):
-    """All labelled architectures of a task, y float64 [R]."""
+    """All labelled architectures of a task, y float64 [R], and the name of the metric."""
 
     space: SearchSpace
     archs: Architectures
     y: Tensor
+    metric: str = ""
 
 
 def read_labels(task: Task) -> Labels:
@@ -88,7 +89,7 @@ def read_labels(task: Task) -> Labels:
         raise GraphnasError(f"{source} has no value of {metric}")
     if not bool(known.all()):
         logger.warning("%s: no %s in %s: left out", source, metric, where_missing(source, known))
-    return Labels(space, table.architectures[known], y[known])
+    return Labels(space, table.architectures[known], y[known], metric)
 
 
 def where_missing(source: str, known: Tensor) -> str:

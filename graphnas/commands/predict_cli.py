@@ -11,14 +11,19 @@ from pathlib import Path
 from torch import Tensor
 
 from graphnas.checkpoint import write_text
-from graphnas.commands.parsing import make_parser, parse, print_table, stderr, use_threads
+from graphnas.commands.parsing import UsageError, make_parser, parse, print_table, stderr, use_threads
 from graphnas.errors import GraphnasError, InvalidArchitecture, OutsideSpace
+from graphnas.models import GraphVAE, load_model
 from graphnas.spaces import Architectures, SearchSpace
+from graphnas.state_dicts import find, is_shipped, list_pretrained
 from graphnas.tables.text import UNREADABLE, open_text, parse_lines
+from graphnas.train.evaluate import head_values
+from graphnas.train.predictor import FittedPredictor
 from graphnas.train.predictor_files import load_predictor
 
-DESCRIPTION = """Rank architectures by a fitted predictor: those of a text file (one per line), of the column `arch`
-of a CSV, or all of the space. Writes a CSV with rank, architecture, prediction and standard deviation, best first.
+DESCRIPTION = """Rank architectures by a fitted predictor, or by the regression head of shipped weights: those of a
+text file (one per line), of the column `arch` of a CSV, or all of the space. Writes a CSV with rank, architecture,
+prediction and, where the predictor knows it, standard deviation, best first.
 Example: graphnas predict runs/my_predictor all --out ranking.csv"""
 
 SHOWN = 10
@@ -27,21 +32,19 @@ SHOWN = 10
 def run(command: str, arguments: Sequence[str]) -> None:
     """Rank architectures by a saved predictor."""
     parser = make_parser(command, DESCRIPTION)
-    parser.add_argument("folder", metavar="MODEL", help="folder of `graphnas train predictor`")
+    parser.add_argument(
+        "folder", metavar="MODEL", help="folder of `graphnas train predictor`, or the name of shipped weights"
+    )
     parser.add_argument("archs", metavar="ARCHS", help="text or CSV file, or `all` for the whole space")
     parser.add_argument("--out", type=str, default="ranking.csv", help="CSV to write")
     parser.add_argument("--threads", type=int, help="threads of the CPU to use (default all)")
     options = parse(parser, arguments)
     use_threads(options.threads)
-    fitted = load_predictor(Path(options.folder))
+    shipped = is_shipped(options.folder)
+    fitted = load_head(options.folder) if shipped else load_predictor(Path(options.folder))
     archs = read_architectures(fitted.space, options.archs)
     begin = time.monotonic()
-    mean = fitted.predict(archs)
-    try:
-        std: Tensor | None = fitted.predict_std(archs)
-    except GraphnasError as error:
-        stderr(f"no uncertainty: {error}")
-        std = None
+    mean, std = opinions(fitted, archs)
     order = mean.argsort(descending=True, stable=True)
     text = fitted.space.format(archs[order])
     numbers = zip(mean[order].tolist(), [""] * len(order) if std is None else std[order].tolist(), strict=True)
@@ -51,6 +54,31 @@ def run(command: str, arguments: Sequence[str]) -> None:
     path = write_text(Path(options.out), stream.getvalue())
     stderr(f"{len(rows):,} architectures in {time.monotonic() - begin:.1f} s: {path}")
     print_table([{"rank": rank, "prediction": value, "arch": arch} for rank, arch, value, _ in rows[:SHOWN]])
+
+
+def load_head(name: str) -> GraphVAE:
+    """Shipped weights with a regression head.
+
+    Raises:
+        UsageError: weights that learned no label.
+    """
+    model = load_model(find(name))
+    if not isinstance(model, GraphVAE) or not model.predicts:
+        able = [card["name"] for card in list_pretrained() if "prediction_kendall" in card["metrics"]]
+        raise UsageError(f"{name} learned no label and ranks nothing: shipped weights that do are {', '.join(able)}")
+    return model
+
+
+def opinions(fitted: FittedPredictor | GraphVAE, archs: Architectures) -> tuple[Tensor, Tensor | None]:
+    """Predictions float [B], and their standard deviations where there are any."""
+    if isinstance(fitted, GraphVAE):
+        return head_values(fitted, archs), None
+    mean = fitted.predict(archs)
+    try:
+        return mean, fitted.predict_std(archs)
+    except GraphnasError as error:
+        stderr(f"no uncertainty: {error}")
+        return mean, None
 
 
 def read_architectures(space: SearchSpace, source: str) -> Architectures:

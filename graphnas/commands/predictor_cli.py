@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
 
 import torch
 from jsonargparse import Namespace
@@ -22,7 +23,8 @@ from graphnas.commands.parsing import (
 )
 from graphnas.errors import GraphnasError
 from graphnas.plot import scatter
-from graphnas.spaces import get_space
+from graphnas.spaces import SearchSpace, get_space
+from graphnas.tables import default_table, load_table
 from graphnas.train.predictor import MIN_LABELS, check_labels, fit_predictor
 from graphnas.train.predictor_config import PredictorSettings, read_settings
 from graphnas.train.predictor_evaluation import Task, evaluate_predictor, part_rows, read_labels
@@ -77,7 +79,7 @@ def train(arguments: Sequence[str]) -> None:
         raise UsageError(f"--held_out must be at least 0 and below 1 (got {options.held_out})")
     task = Task(options.space, options.labels, options.metric)
     labels = read_labels(task)
-    space, archs, y = labels
+    space, archs, y, metric = labels
     out = Path(options.out or f"runs/predictor-{options.model}-{space.name}-{options.seed}")
     if (out / CONTENTS).exists():
         raise GraphnasError(f"{out} holds a predictor already: choose another --out")
@@ -102,12 +104,12 @@ def train(arguments: Sequence[str]) -> None:
                 f"{len(y)} labels leave {int(learn.sum())} to learn from beside {len(rows_of.test)} to judge on, "
                 f"expected at least {MIN_LABELS}: add labels, or --held_out 0"
             )
-        stderr(f"fitting on {int(learn.sum())} of {len(y)} labels to judge on the others")
+        stderr(f"fitting on {int(learn.sum())} of {len(y)} labels ({metric}) to judge on the others")
         judged = fit_predictor(options.model, archs[learn], y[learn], space, options.seed, options.device, **settings)
         values = evaluate_predictor(judged, archs[rows_of.test], y[rows_of.test])
-    stderr(f"fitting on all {len(y)} labels")
+    stderr(f"fitting on all {len(y)} labels ({metric})")
     fitted = fit_predictor(options.model, archs, y, space, options.seed, options.device, **settings)
-    save_predictor(fitted, out, {"metric": options.metric, "labels": options.labels, "held_out": values})
+    save_predictor(fitted, out, {"metric": metric, "labels": options.labels, "held_out": values})
     stderr(f"predictor: {out}")
     if values:
         print_values(values)
@@ -118,15 +120,16 @@ def evaluate(arguments: Sequence[str]) -> None:
     parser = make_parser("evaluate predictor", EVALUATE)
     parser.add_argument("folder", metavar="RUN", help="folder of `graphnas train predictor`")
     parser.add_argument("--labels", type=str, help="CSV file or table; what it learned from if not given")
-    parser.add_argument("--metric", type=str, help="column of the labels; what it learned if not given")
+    parser.add_argument("--metric", type=str, help="column of the labels; what it learned if not given and there")
     parser.add_argument("--threads", type=int, help="threads of the CPU to use (default all)")
     options = parse(parser, arguments)
     use_threads(options.threads)
     folder = Path(options.folder)
     fitted, content = load_predictor(folder), read_contents(folder)
     source = options.labels or content.get("labels")
-    metric = options.metric or (content.get("metric") if options.labels in (None, content.get("labels")) else None)
-    labels = read_labels(Task(fitted.space.name, source, metric))
+    labels = read_labels(
+        Task(fitted.space.name, source, options.metric or learned_metric(content, fitted.space, source))
+    )
     known = set(fitted.space.class_ids(fitted.archs).tolist())
     unseen = torch.tensor([one not in known for one in fitted.space.class_ids(labels.archs).tolist()])
     if int(unseen.sum()) < 2:
@@ -139,8 +142,16 @@ def evaluate(arguments: Sequence[str]) -> None:
         raise GraphnasError(f"{source or 'the table'} ranks nothing: all {len(y)} labels are {float(y[0])}")
     values = evaluate_predictor(fitted, archs, y)
     print_values({"architectures": len(y), **values})
-    write_json(folder / "evaluation.json", {"labels": source, "metric": metric, "count": len(y), "values": values})
+    write_json(
+        folder / "evaluation.json", {"labels": source, "metric": labels.metric, "count": len(y), "values": values}
+    )
     stderr(str(scatter(y, fitted.predict(archs), folder / "predicted.png", "measured", "predicted", diagonal=True)))
+
+
+def learned_metric(content: dict[str, Any], space: SearchSpace, source: str | None) -> str | None:
+    """The metric that was learned where the labels have it, else None for what they have."""
+    learned, place = content.get("metric"), source or default_table(space)
+    return learned if place is not None and learned in load_table(place, space=space).metrics else None
 
 
 def check_place(folder: Path) -> None:

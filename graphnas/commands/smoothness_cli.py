@@ -49,7 +49,9 @@ def run(command: str, arguments: Sequence[str]) -> None:
 def interpolate(arguments: Sequence[str]) -> None:
     """Architectures along a line or a circle."""
     parser = make_parser("plot interpolate", INTERPOLATE)
-    parser.add_argument("folder", metavar="RUN", help="run folder of `graphnas train vae`")
+    parser.add_argument(
+        "folder", metavar="RUN", help="run folder of `graphnas train vae`, or the name of shipped weights"
+    )
     parser.add_argument("--kind", choices=list(STEPS), default="linear", help="line between two, or circle through one")
     parser.add_argument("--start", type=str, help="architecture as text (default a random held-out one)")
     parser.add_argument("--end", type=str, help="the other end of the line (default another random held-out one)")
@@ -86,7 +88,9 @@ def interpolate(arguments: Sequence[str]) -> None:
 def neighbourhood(arguments: Sequence[str]) -> None:
     """Architectures on a grid around one."""
     parser = make_parser("plot neighbourhood", NEIGHBOURHOOD)
-    parser.add_argument("folder", metavar="RUN", help="run folder of `graphnas train vae`")
+    parser.add_argument(
+        "folder", metavar="RUN", help="run folder of `graphnas train vae`, or the name of shipped weights"
+    )
     parser.add_argument("--arch", type=str, help="architecture in the middle, as text (default a random held-out one)")
     parser.add_argument("--size", type=int, default=9, help="codes along a side, an odd number")
     parser.add_argument("--step", type=float, default=0.1, help="distance of two codes")
