@@ -28,15 +28,16 @@ from graphnas.train.predictor_config import PredictorSettings, read_settings
 from graphnas.train.predictor_evaluation import Task, evaluate_predictor, part_rows, read_labels
 from graphnas.train.predictor_files import CONTENTS, load_predictor, read_contents, save_predictor
 
-TRAIN = """Fit a performance predictor on labelled architectures: a CSV with a column `arch` in the text form of the
-space and a column of numbers (higher is better), or any table graphnas knows. A share of them is kept aside first, to
-tell how good such a predictor is; the saved one then learns from all of them.
+TRAIN = """Fit a performance predictor on labelled architectures: a CSV with a column `arch` (or `architecture`, `cell`,
+`arch_str`) in the text form of the space and a column of numbers (higher is better), or any table graphnas knows. A
+share of them is kept aside first, to tell how good such a predictor is; the saved one then learns from all of them.
 Example: graphnas train predictor --labels my.csv --space nb201 --out runs/my_predictor"""
 
 EVALUATE = """Judge a fitted predictor on labelled architectures; those that compute the same function as one it learned
 from are left out. Writes RUN/evaluation.json and RUN/predicted.png.
 Example: graphnas evaluate predictor runs/my_predictor --labels nb201_accuracies.csv --metric cifar10_test_200"""
 
+REPEATS = "rows of the same architecture in the CSV are repeated trainings, learned from by their mean"
 QUICK_EPOCHS = 3
 
 
@@ -46,6 +47,7 @@ def make_train_parser() -> CommandParser:
     parser.add_argument("--labels", type=str, help="CSV file or table; the built-in one of the space if not given")
     parser.add_argument("--space", type=str, default="nb201", help="search space")
     parser.add_argument("--metric", type=str, help="column of the labels; the table's default if not given")
+    parser.add_argument("--repeats", choices=["runs"], help=REPEATS)
     parser.add_argument("--model", type=str, default="blend", help="see `graphnas models list --kind predictor`")
     parser.add_argument("--num_labels", type=int, help="learn from this many random labels instead of all")
     parser.add_argument("--held_out", type=float, default=0.2, help="share kept aside to judge; 0 judges nothing")
@@ -76,7 +78,7 @@ def train(arguments: Sequence[str]) -> None:
     if not 0 <= options.held_out < 1:
         raise UsageError(f"--held_out must be at least 0 and below 1 (got {options.held_out})")
     task = Task(options.space, options.labels, options.metric)
-    labels = read_labels(task)
+    labels = read_labels(task, options.repeats)
     space, archs, y = labels
     out = Path(options.out or f"runs/predictor-{options.model}-{space.name}-{options.seed}")
     if (out / CONTENTS).exists():
@@ -107,7 +109,8 @@ def train(arguments: Sequence[str]) -> None:
         values = evaluate_predictor(judged, archs[rows_of.test], y[rows_of.test])
     stderr(f"fitting on all {len(y)} labels")
     fitted = fit_predictor(options.model, archs, y, space, options.seed, options.device, **settings)
-    save_predictor(fitted, out, {"metric": options.metric, "labels": options.labels, "held_out": values})
+    origin = {"metric": options.metric, "labels": options.labels, "repeats": options.repeats}
+    save_predictor(fitted, out, origin | {"held_out": values})
     stderr(f"predictor: {out}")
     if values:
         print_values(values)
@@ -119,14 +122,16 @@ def evaluate(arguments: Sequence[str]) -> None:
     parser.add_argument("folder", metavar="RUN", help="folder of `graphnas train predictor`")
     parser.add_argument("--labels", type=str, help="CSV file or table; what it learned from if not given")
     parser.add_argument("--metric", type=str, help="column of the labels; what it learned if not given")
+    parser.add_argument("--repeats", choices=["runs"], help=REPEATS.partition(",")[0])
     parser.add_argument("--threads", type=int, help="threads of the CPU to use (default all)")
     options = parse(parser, arguments)
     use_threads(options.threads)
     folder = Path(options.folder)
     fitted, content = load_predictor(folder), read_contents(folder)
     source = options.labels or content.get("labels")
-    metric = options.metric or (content.get("metric") if options.labels in (None, content.get("labels")) else None)
-    labels = read_labels(Task(fitted.space.name, source, metric))
+    same = content if options.labels in (None, content.get("labels")) else {}
+    metric, repeats = (options[name] or same.get(name) for name in ("metric", "repeats"))
+    labels = read_labels(Task(fitted.space.name, source, metric), repeats)
     known = set(fitted.space.class_ids(fitted.archs).tolist())
     unseen = torch.tensor([one not in known for one in fitted.space.class_ids(labels.archs).tolist()])
     if int(unseen.sum()) < 2:
