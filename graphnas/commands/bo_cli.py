@@ -43,7 +43,7 @@ known: the same command goes on where it was interrupted, and nothing is paid fo
 as one and is written down with its reason.
 
 --compare runs several methods from several seeds under the same budget instead, and writes comparison.md, curves.csv
-and curves.png. With --cost the result is a Pareto front of value and cost.
+and curves.png. With --cost the result is a Pareto front of value and cost. What the figures mean: docs/metrics.md.
 
 --beyond goes on in a larger space under the same budget: the decoder grows architectures beyond its trained size from
 the codes of the best, and the surrogate chooses among them. Real training, and labels or a predictor of the larger

@@ -31,14 +31,19 @@ from graphnas.train.predictor_files import CONTENTS, load_predictor, read_conten
 TRAIN = """Fit a performance predictor on labelled architectures: a CSV with a column `arch` (or `architecture`, `cell`,
 `arch_str`) in the text form of the space and a column of numbers (higher is better), or any table graphnas knows. A
 share of them is kept aside first, to tell how good such a predictor is; the saved one then learns from all of them.
+It prints how well the held-out part is ranked (kendall, top_1, ...) and how honest the uncertainty is (z_square,
+coverage); docs/metrics.md says what each figure means.
 Example: graphnas train predictor --labels my.csv --space nb201 --out runs/my_predictor"""
 
 EVALUATE = """Judge a fitted predictor on labelled architectures; those that compute the same function as one it learned
-from are left out. Writes RUN/evaluation.json and RUN/predicted.png.
+from are left out. Writes RUN/evaluation.json and RUN/predicted.png. docs/metrics.md says what each figure means, such
+as kendall_top (tau-b among the better half) or z_square (1 where the uncertainty is right).
 Example: graphnas evaluate predictor runs/my_predictor --labels nb201_accuracies.csv --metric cifar10_test_200"""
 
 REPEATS = "rows of the same architecture in the CSV are repeated trainings, learned from by their mean"
 QUICK_EPOCHS = 3
+FEW = 50
+"""Held-out labels below which their figures say little."""
 
 
 def make_train_parser() -> CommandParser:
@@ -92,6 +97,7 @@ def train(arguments: Sequence[str]) -> None:
         labels = labels._replace(archs=archs, y=y)
     settings = {field.name: options[field.name] for field in fields(PredictorSettings)}
     values: dict[str, float] = {}
+    judged_on = 0
     check_labels(archs, y)
     if options.held_out > 0:
         test_size = max(2, round(options.held_out * len(y)))
@@ -106,14 +112,16 @@ def train(arguments: Sequence[str]) -> None:
             )
         stderr(f"fitting on {int(learn.sum())} of {len(y)} labels to judge on the others")
         judged = fit_predictor(options.model, archs[learn], y[learn], space, options.seed, options.device, **settings)
-        values = evaluate_predictor(judged, archs[rows_of.test], y[rows_of.test])
+        values, judged_on = evaluate_predictor(judged, archs[rows_of.test], y[rows_of.test]), len(rows_of.test)
     stderr(f"fitting on all {len(y)} labels")
     fitted = fit_predictor(options.model, archs, y, space, options.seed, options.device, **settings)
     origin = {"metric": options.metric, "labels": options.labels, "repeats": options.repeats}
-    save_predictor(fitted, out, origin | {"held_out": values})
+    save_predictor(fitted, out, origin | {"judged_on": judged_on, "held_out": values})
     stderr(f"predictor: {out}")
     if values:
-        print_values(values)
+        if judged_on < FEW:
+            stderr(f"judged on {judged_on} labels only: these figures are rough, and change with --seed")
+        print_values({"judged_on": judged_on, **values})
 
 
 def evaluate(arguments: Sequence[str]) -> None:

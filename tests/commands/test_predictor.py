@@ -134,6 +134,18 @@ def test_too_few_labels_beside_those_kept_aside(tmp_path: Path, capsys: pytest.C
     assert "6 labels leave 4 to learn from beside 2 to judge on" in capsys.readouterr().err and not out.exists()
     path.write_text(cells(*"1111112"))
     assert main([*words, "--held_out", "0"]) == 0
+    assert "judged on" not in capsys.readouterr().err
+
+
+def test_figures_say_what_they_rest_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, out = tmp_path / "my.csv", tmp_path / "out"
+    path.write_text(cells(*map(str, range(40))))
+    words = ["train", "predictor", "--labels", str(path), "--space", "nb201", "--model", "ridge", "--out", str(out)]
+    assert main(words) == 0
+    printed = capsys.readouterr()
+    count = json.loads((out / "predictor.json").read_text())["judged_on"]
+    assert 8 <= count < 20 and f"judged_on {count}" in " ".join(printed.out.split())
+    assert f"judged on {count} labels only: these figures are rough" in printed.err
 
 
 def test_repeated_trainings_are_learned_by_their_mean(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
