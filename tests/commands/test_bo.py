@@ -138,7 +138,11 @@ def test_processes_of_a_comparison_change_nothing(tmp_path: Path, capsys: Captur
     capsys.readouterr()
     assert bo(*COMPARE, "--jobs=2", "--metric=nix", "--out", tmp_path / "3") == 2
     error = capsys.readouterr().err
-    assert error == "graphnas: unknown metric 'nix': known are score\n" and not (tmp_path / "3").exists()
+    assert (
+        error
+        == "graphnas: unknown metric 'nix': known are score; labels with other metrics are passed by --labels FILE\n"
+        and not (tmp_path / "3").exists()
+    )
 
 
 def test_without_a_model_the_rest_is_compared(tmp_path: Path, capsys: Capture) -> None:
@@ -271,7 +275,10 @@ def test_nothing_but_failures_is_an_error(tmp_path: Path, monkeypatch: pytest.Mo
         (["--compare", "--seeds=0"], "--seeds must be at least 1"),
         (["--compare", "--jobs=0"], "--jobs must be at least 1"),
         (["--threads=0"], "--threads must be at least 1"),
-        (["--metric=nix"], "unknown metric 'nix': known are score"),
+        (
+            ["--metric=nix"],
+            "unknown metric 'nix': known are score; labels with other metrics are passed by --labels FILE",
+        ),
         (["--test_metric=nix"], "unknown metric 'nix'"),
         (["--space=nowhere"], "unknown search space 'nowhere': known are"),
         (["--space=enas6"], "enas6 has no built-in labels: pass --oracle.labels FILE"),
@@ -283,10 +290,10 @@ def test_nothing_but_failures_is_an_error(tmp_path: Path, monkeypatch: pytest.Mo
         (["--method=latent"], "needs a trained model: pass --model RUN"),
         (["--method=raw_gp", "--acquisition=nix"], "unknown acquisition 'nix'"),
         (["--method=raw_gp", "--surrogate=nix"], "unknown surrogate 'nix'"),
-        (["--cost=weight"], "Given value: weight"),
-        (["--proposal=sphere"], "sphere"),
+        (["--cost=weight"], "--cost: expected params or flops (got weight) (see `graphnas bo --help`)"),
+        (["--proposal=sphere"], "--proposal: expected codes, mutants, box or trust_region (got sphere)"),
         (["--queries=0"], "queries must be at least 1"),
-        (["--queries=many"], "many"),
+        (["--queries=many"], "--queries: expected a whole number (got many)"),
         (["--queries=788"], "788 queries are more than the 787 architectures of toy"),
         (["--max_params=0"], "max_params must be positive"),
         (["--max_params=9", "--queries=300"], "more than the 297 architectures of toy to choose from with params <= 9"),
