@@ -75,7 +75,8 @@ class Setting:
         except UnknownName as error:
             if options.labels is not None:
                 raise
-            raise UnknownName(*error.args[:3], hint="labels with other metrics are passed by --labels FILE") from None
+            kind, name, known, _ = error.args
+            raise UnknownName(kind, name, known, "labels with other metrics are passed by --labels FILE") from None
         known, complete = labelled(table, oracle.metric)
         if len(known) < 2:
             raise InvalidValues(f"{options.labels or 'the table'} has {len(known)} labels, expected at least 2")

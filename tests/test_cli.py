@@ -140,7 +140,10 @@ def test_help_is_light() -> None:
         ("--verbose", "unknown command '--verbose'"),
         ("train vae --bogus=3", "unrecognized arguments: --bogus"),
         ("train vae stray", "unrecognized arguments: stray"),
-        ("train vae --model=svgee", "unknown model 'svgee': did you mean 'svge'? `graphnas models list` lists all "),
+        (
+            "train vae --model=svgee",
+            "unknown model 'svgee': did you mean 'svge' or 'svae'? `graphnas models list` lists all ",
+        ),
         ("train vae --space=toyy", "unknown search space 'toyy': did you mean 'toy'"),
         ("train vae --recipe=nothing", "unknown recipe 'nothing'"),
         ("train vae --recipe=./nothing.yaml", "no recipe file ./nothing.yaml"),

@@ -12,7 +12,7 @@ from jsonargparse import Namespace
 
 from graphnas.bo.beyond_config import BeyondConfig
 from graphnas.bo.comparison import run_all, run_one
-from graphnas.bo.comparison_report import write_report
+from graphnas.bo.comparison_report import SETTINGS_FENCE, write_report
 from graphnas.bo.config import OracleConfig, SearchConfig
 from graphnas.bo.methods import METHODS
 from graphnas.bo.search import Evaluation, History
@@ -205,7 +205,7 @@ def compare(config: SearchConfig, model: GraphVAE | None, options: Namespace) ->
     if not histories:
         raise GraphnasError(failures[0] if failures else f"{folder} has no finished search")
     paths = write_report(histories, config, folder)
-    print((folder / "comparison.md").read_text())
+    print((folder / "comparison.md").read_text().partition(SETTINGS_FENCE)[0])
     stderr("\n".join(map(str, paths)))
     if failures:
         raise GraphnasError(f"{len(failures)} searches failed, the first: {failures[0]}")

@@ -91,8 +91,19 @@ def test_a_front_under_a_limit(tmp_path: Path, capsys: Capture) -> None:
     for row in front:
         better = (values >= float(row["value"])) & (costs <= int(row["params"]))
         assert int((better & ((values > float(row["value"])) | (costs < int(row["params"])))).sum()) == 0
-    assert (tmp_path / "front.png").is_file()
+    assert (tmp_path / "front.png").is_file() and "test" not in front[0]
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:-1]] == [row["params"] for row in front]
+
+
+def test_a_front_with_a_test_metric(tmp_path: Path, capsys: Capture) -> None:
+    labels = write_labels(tmp_path / "toy.csv")
+    words = ["--labels", labels, "--metric=score", "--test_metric=error", "--cost=params", "--queries=14"]
+    assert bo(*words, "--out", tmp_path / "out", method="raw_gp") == 0
+    shown = [line.split() for line in capsys.readouterr().out.splitlines()[:-1]]
+    assert shown[0] == ["params", "value", "test", "architecture"]
+    tests = {one["arch"]: one["test"] for one in evaluations(tmp_path / "out", "raw_gp-0")}
+    assert all(float(test) == pytest.approx(tests[arch], abs=1e-4) for _, _, test, arch in shown[1:])
+    assert "test" in next(csv.DictReader((tmp_path / "out" / "front.csv").open()))
 
 
 def test_labels_of_a_part_are_snapped_to_and_counted(tmp_path: Path, capsys: Capture) -> None:
@@ -121,7 +132,8 @@ COMPARE = ["--compare", "--seeds=3", "--methods", "random", "local"]
 def test_a_comparison(tmp_path: Path, capsys: Capture) -> None:
     assert bo(*COMPARE, "--out", tmp_path / "one") == 0
     shown = capsys.readouterr().out
-    assert shown.strip() == (tmp_path / "one" / "comparison.md").read_text().strip()
+    text, fence, settings = (tmp_path / "one" / "comparison.md").read_text().partition("```json")
+    assert shown.strip() == text.strip() and fence and '"queries": 8' in settings
     names = [f"{name}-{seed}.json" for name in ("local", "random") for seed in range(3)]
     assert list(results(tmp_path / "one")) == names
     assert shown.splitlines()[0] == "| method | seeds | after 1 | after 3 | after 5 | after 8 | t-test p | Wilcoxon p |"
@@ -137,12 +149,9 @@ def test_processes_of_a_comparison_change_nothing(tmp_path: Path, capsys: Captur
     assert (tmp_path / "1" / "comparison.md").read_text() == (tmp_path / "2" / "comparison.md").read_text()
     capsys.readouterr()
     assert bo(*COMPARE, "--jobs=2", "--metric=nix", "--out", tmp_path / "3") == 2
-    error = capsys.readouterr().err
-    assert (
-        error
-        == "graphnas: unknown metric 'nix': known are score; labels with other metrics are passed by --labels FILE\n"
-        and not (tmp_path / "3").exists()
-    )
+    hint = "labels with other metrics are passed by --labels FILE"
+    assert capsys.readouterr().err == f"graphnas: unknown metric 'nix': known are score; {hint}\n"
+    assert not (tmp_path / "3").exists()
 
 
 def test_without_a_model_the_rest_is_compared(tmp_path: Path, capsys: Capture) -> None:
