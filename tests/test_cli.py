@@ -142,7 +142,7 @@ def test_help_is_light() -> None:
         ("train vae stray", "unrecognized arguments: stray"),
         (
             "train vae --model=svgee",
-            "unknown model 'svgee': did you mean 'svge' or 'svae'? `graphnas models list` lists all ",
+            "unknown model 'svgee': did you mean 'svge' or 'svae'? `graphnas models list`",
         ),
         ("train vae --space=toyy", "unknown search space 'toyy': did you mean 'toy'"),
         ("train vae --recipe=nothing", "unknown recipe 'nothing'"),
