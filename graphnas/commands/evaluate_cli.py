@@ -16,7 +16,8 @@ from graphnas.train.evaluate import EvaluationConfig, evaluate_vae, prediction
 DESCRIPTION = """Evaluate the best weights of a run on held-out architectures: reconstruction (the published 10 x 10
 protocol, and the most probable decode), negative log-likelihood, validity of prior samples with and without the
 decoding masks, uniqueness and novelty (index by index as published, and by isomorphism class). Writes
-RUN/evaluation-PART.json.
+RUN/evaluation-PART.json. `reconstruction` counts sampled decodes without the masks, `exact` the most probable one with
+them; docs/metrics.md says what each figure means.
 Example: graphnas evaluate vae runs/svge"""
 
 

@@ -16,14 +16,15 @@ from graphnas.errors import GraphnasError, InvalidArchitecture, OutsideSpace
 from graphnas.models import GraphVAE, load_model
 from graphnas.spaces import Architectures, SearchSpace
 from graphnas.state_dicts import find, is_shipped, list_pretrained
+from graphnas.tables.header import ARCH_COLUMNS, arch_column, looks_like_header, other_separator
 from graphnas.tables.text import UNREADABLE, open_text, parse_lines
 from graphnas.train.evaluate import head_values
 from graphnas.train.predictor import FittedPredictor
 from graphnas.train.predictor_files import load_predictor
 
 DESCRIPTION = """Rank architectures by a fitted predictor, or by the regression head of shipped weights: those of a
-text file (one per line), of the column `arch` of a CSV, or all of the space. Writes a CSV with rank, architecture,
-prediction and, where the predictor knows it, standard deviation, best first.
+text file (one per line), of the column `arch` (or `architecture`, `cell`, `arch_str`) of a CSV, or all of the space.
+Writes a CSV with rank, architecture, prediction and, where the predictor knows it, standard deviation, best first.
 Example: graphnas predict runs/my_predictor all --out ranking.csv"""
 
 SHOWN = 10
@@ -99,13 +100,28 @@ def read_architectures(space: SearchSpace, source: str) -> Architectures:
     except (OSError, UnicodeDecodeError, *UNREADABLE) as error:
         raise GraphnasError(f"cannot read architectures from {source}: {error}") from error
     rows = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
-    if rows and "arch" in (header := next(csv.reader([rows[0][1]]))):
-        place = header.index("arch")
+    if rows and (column := arch_column(header := next(csv.reader([rows[0][1]])))) is not None:
+        place = header.index(column)
         cells = [(number, next(csv.reader([line]))) for number, line in rows[1:]]
         short = next((number for number, row in cells if len(row) <= place), None)
         if short is not None:
-            raise InvalidArchitecture(f"{source}: line {short} has no column arch")
+            raise InvalidArchitecture(f"{source}: line {short} has no column {column}")
         rows = [(number, row[place]) for number, row in cells]
+    elif rows and looks_like_header(rows[0][1]):
+        refuse_header(source, *rows[0])
     if not rows:
         raise GraphnasError(f"{source} holds no architecture")
     return parse_lines(space, source, rows)
+
+
+def refuse_header(source: str, number: int, line: str) -> None:
+    """Say what is wrong with the header of a CSV that names no column of architectures.
+
+    Raises:
+        InvalidArchitecture: always.
+    """
+    head = f"{source}: line {number} is the header of a CSV"
+    if (sign := other_separator(line)) is not None:
+        raise InvalidArchitecture(f"{head} with {sign} between the cells: save it with commas (got {line[:80]!r})")
+    names = f"{ARCH_COLUMNS[0]} (or {', '.join(ARCH_COLUMNS[1:])})"
+    raise InvalidArchitecture(f"{head} without a column of architectures: name it {names} (got {line[:80]!r})")

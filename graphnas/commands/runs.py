@@ -38,8 +38,8 @@ def open_run(path: str) -> OpenRun:
     if is_shipped(path):
         return open_shipped(path)
     folder = Path(path)
-    model = load_vae(folder)
     config = read_vae_config(folder).data
+    model = load_vae(folder)
     return OpenRun(folder, model.eval(), config, prepare(config))
 
 

@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
 INTERPOLATE = """Draw the architectures on a straight line between the codes of two, or on a great circle through the
 code of one. Each is the most common of many decodes; #1, #2, ... number distinct ones in the order they appear.
-Also writes a JSON file beside the image.
+Also writes a JSON file beside the image. `agreement` is the mean share of decodes that are the one drawn; the other
+figures are explained in docs/metrics.md.
 Example: graphnas plot interpolate runs/svge --kind circle"""
 NEIGHBOURHOOD = """Draw the architectures on a grid around the code of one, along two random orthonormal directions.
 Each is the most common of many decodes; #1, #2, ... number distinct ones in the order they appear. Also writes a JSON
-file beside the image.
+file beside the image. `agreement` is the mean share of decodes that are the one drawn; the other figures are explained
+in docs/metrics.md.
 Example: graphnas plot neighbourhood runs/svge --step 0.05"""
 QUICK_DRAWS = 50
 MOST = 625  # drawings in one image

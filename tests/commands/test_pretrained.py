@@ -76,11 +76,20 @@ def test_embed_a_space_and_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert main(["models", "embed", str(weights), str(tmp_path / "some.txt"), "-o", str(out)]) == 0
     with np.load(out) as found:
         np.testing.assert_allclose(found["codes"], expected[5:8], atol=1e-6)
-    for words in (["none", "all"], [str(weights), "none.txt"], [str(weights), "all", "--batch_size", "0"],
-                  [str(weights), "all", "-o", "codes.csv"]):  # fmt: skip
+    (tmp_path / "some.csv").write_text("arch_str\n" + "".join(f'"{text}"\n' for text in space.format(archs[5:8])))
+    assert main(["models", "embed", str(weights), str(tmp_path / "some.csv"), "-o", str(out)]) == 0
+    with np.load(out) as found:
+        np.testing.assert_allclose(found["codes"], expected[5:8], atol=1e-6)
+    for words, text in (
+        (["none", "all"], "none"),
+        ([str(weights), "none.txt"], "none.txt"),
+        ([str(weights), "all", "--batch_size", "0"], "expected --batch_size of at least 1 (got 0)"),
+        ([str(weights), "all", "-o", "codes.csv"], "expected --out to end in .npz (got codes.csv)"),
+    ):
         capsys.readouterr()
         assert main(["models", "embed", *words]) == 2
-        assert capsys.readouterr().err.count("\n") == 1
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1 and text in error
 
 
 def test_shipped_weights_rank_and_are_judged_by_name(
