@@ -172,8 +172,8 @@ def test_help_is_light() -> None:
         ("train vae --resume", "expected one argument"),
         ("evaluate vae", "required: folder"),
         ("evaluate vae nowhere", "nowhere is not a run folder"),
-        ("plot latent nowhere", "no model file at nowhere"),
-        ("plot reconstructions nowhere", "no model file at nowhere"),
+        ("plot latent nowhere", "nowhere is not a run folder"),
+        ("plot reconstructions nowhere", "nowhere is not a run folder"),
         ("plot architectures abc --space=toy", "expected 2 to 5 matrix rows (got 1 in 'abc')"),
         (f"plot architectures {CHAIN.replace('00100', '10100')} --space=toy", "acyclic"),
         (
@@ -183,15 +183,15 @@ def test_help_is_light() -> None:
         ("plot architectures --count=0", "--count must be at least 1"),
         ("plot architectures --space=toy --seed=-1", "seed must be at least 0"),
         ("plot architectures --space=toy --count=2 --out=picture.xyz", "got 'picture.xyz'"),
-        ("plot interpolate nowhere", "no model file at nowhere"),
+        ("plot interpolate nowhere", "nowhere is not a run folder"),
         ("plot interpolate nowhere --steps=1", "--steps must be at least 2 and at most 625 (got 1)"),
         ("plot interpolate nowhere --kind=square", "invalid choice: 'square'"),
         ("plot interpolate nowhere --kind=circle --end=x", "--end is for --kind linear"),
         ("plot interpolate nowhere --draws=-1", "--draws must be at least 0"),
-        ("plot neighbourhood nowhere", "no model file at nowhere"),
+        ("plot neighbourhood nowhere", "nowhere is not a run folder"),
         ("plot neighbourhood nowhere --size=4", "--size must be odd, at least 3 and at most 25 (got 4)"),
         ("plot neighbourhood nowhere --step=0", "--step must be positive"),
-        ("plot projector nowhere", "no model file at nowhere"),
+        ("plot projector nowhere", "nowhere is not a run folder"),
         ("plot projector nowhere --num_graphs=1001", "--num_graphs must be 1 to 1000, more with --plain (got 1001)"),
         ("plot projector nowhere --num_graphs=0 --plain", "--num_graphs must be"),
         ("models info", "required: name"),
@@ -447,7 +447,7 @@ def test_an_error_of_the_system_is_one_line(
     def fail(*_: Any) -> None:
         raise PermissionError(13, "Permission denied", "/some/file")
 
-    monkeypatch.setattr("graphnas.commands.evaluate_cli.read_vae_config", fail)
+    monkeypatch.setattr("graphnas.commands.runs.read_vae_config", fail)
     assert "Permission denied: '/some/file'" in refuse("evaluate", "vae", trained)
 
 
