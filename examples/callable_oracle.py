@@ -35,8 +35,8 @@ def accuracy(cell: str) -> float:
     return float((network.eval()(images[900:]).argmax(1) == digits[900:]).float().mean())
 
 
-# Ten random cells, then what a Gaussian process on the codes of the VAE finds most promising. With `journal=Path(...)`
-# every answer is on the disk at once, and the same call goes on after an interruption.
+# Ten random cells, then what a Gaussian process on the codes of the VAE finds most promising. With
+# `journal="search.jsonl"` every answer is on the disk at once, and the same call goes on after an interruption.
 search = LatentBO(create_model("svge", "nb201", pretrained=True), seed=options.seed)
 history = run_search(search, CallableOracle("nb201", accuracy), options.queries, report=lambda one: print(one.value))
 print(f"best of {len(history.evaluations)}: {history.best().value:.3f}  {history.best().arch}")
