@@ -103,10 +103,12 @@ def train(arguments: Sequence[str]) -> None:
                 f"expected at least {MIN_LABELS}: add labels, or --held_out 0"
             )
         stderr(f"fitting on {int(learn.sum())} of {len(y)} labels to judge on the others")
-        judged = fit_predictor(options.model, archs[learn], y[learn], space, options.seed, options.device, **settings)
+        judged = fit_predictor(
+            options.model, archs[learn], y[learn], space, options.seed, options.device, progress=True, **settings
+        )
         values = evaluate_predictor(judged, archs[rows_of.test], y[rows_of.test])
     stderr(f"fitting on all {len(y)} labels")
-    fitted = fit_predictor(options.model, archs, y, space, options.seed, options.device, **settings)
+    fitted = fit_predictor(options.model, archs, y, space, options.seed, options.device, progress=True, **settings)
     save_predictor(fitted, out, {"metric": options.metric, "labels": options.labels, "held_out": values})
     stderr(f"predictor: {out}")
     if values:
