@@ -25,6 +25,13 @@ from graphnas.train.board_text import interval_text, table_head, table_line
 SHARES = (1 / 6, 1 / 3, 2 / 3, 1.0)
 """Of the budget, at which the tables look."""
 
+SETTINGS_FENCE = "\n```json\n"
+"""Before the settings at the end of comparison.md."""
+SCALE = (
+    ": the share, from 0 to 1, of the rectangle between the worst and the best value and cost found by any of these "
+    "searches that the front so far dominates"
+)
+
 Curves = dict[str, dict[int, list[float]]]
 """method -> seed -> value after every evaluation."""
 
@@ -138,17 +145,17 @@ def write_report(histories: Mapping[str, Mapping[int, History]], config: SearchC
     if not histories or not all(len(history.evaluations) for runs in histories.values() for history in runs.values()):
         raise InvalidValues("expected at least one search, and an evaluation of each")
     sign, label = config.oracle.sign, f"{config.oracle.label} of the best so far"
-    curves = value_curves(histories)
+    curves, scale = value_curves(histories), ""
     if config.cost is not None:
-        curves, sign = hypervolume_curves(histories, config), 1.0
+        curves, sign, scale = hypervolume_curves(histories, config), 1.0, SCALE
         label = f"hypervolume of {config.oracle.value_label} and {config.cost}"
     rows = rows_of(curves, config.queries, sign)
     if config.start:
         rows = [row | {"above the start": above_start(histories[row["method"]])} for row in rows]
     text = markdown(rows)
-    note = f"\n{label}; mean and 95 % interval over seeds; two-sided paired tests against the first row.\n"
+    note = f"\n{label}{scale}; mean and 95 % interval over seeds; two-sided paired tests against the first row.\n"
     shared = {name: value for name, value in asdict(config).items() if name not in ("method", "seed")}
-    settings = "\n```json\n" + json.dumps(shared, indent=1) + "\n```\n"
+    settings = SETTINGS_FENCE + json.dumps(shared, indent=1) + "\n```\n"
     shown = times(curves, sign)
     return [
         write_text(folder / "comparison.md", text + note + settings),

@@ -15,12 +15,12 @@ from graphnas.bo.ranking_study import RankingStudy, ranking_rows, run_row
 from graphnas.bo.size_ranking import RankingSizes, learned_predictors, part_by_size
 from graphnas.bo.small_vaes import WITH_PLACES
 from graphnas.bo.transfer import TransferSizes, run_transfer, transferred
-from graphnas.errors import InvalidValues, UnknownName
+from graphnas.errors import UnknownName
 from graphnas.models import list_models
 from graphnas.spaces import get_space
 from graphnas.tables import load_table
 from graphnas.train.data import seeded
-from graphnas.train.predictor_evaluation import Labels, Task, read_labels
+from graphnas.train.predictor_evaluation import Task, read_labels
 from graphnas.train.result_files import write_result
 from graphnas.train.vae import load_vae
 
@@ -33,18 +33,6 @@ QUICK_POOLS = PoolSizes(labels=200, random_graphs=50, compared=2, training=QUICK
 QUICK_LAYERS = LayerSizes(200, 50, 10, 2, TrainingSizes(epochs=1, channels=4, seeds=1))
 QUICK_TRANSFER = TransferSizes(200, (20,), 2000)
 TRANSFERRED = ("gbdt", "blend", "gates")
-
-
-def labels_of(source: str, metric: str | None, space: str) -> Labels:
-    """The labelled architectures of a table or file.
-
-    Raises:
-        InvalidValues: columns that do not say which of them is an accuracy.
-    """
-    table = load_table(source, space=get_space(space))
-    if metric is None and len(table.measured) > 1 and "accuracy" not in table.default_metric:
-        raise InvalidValues(f"name the column of {source} to learn: it has {', '.join(table.measured)}")
-    return read_labels(Task(space, source, metric))
 
 
 def study_of(options: Options, folder: Path) -> RankingStudy:
@@ -73,7 +61,7 @@ def chosen(patterns: Sequence[str], kind: str) -> list[str]:
 def ranking_jobs(options: Options, folder: Path) -> Jobs:
     """Every row of the ranking by size from every seed, seeds outermost."""
     study = study_of(options, folder)
-    parts = part_by_size(labels_of(options.labels, options.metric, options.space), options.most_nodes)
+    parts = part_by_size(read_labels(Task(options.space, options.labels, options.metric)), options.most_nodes)
     rows = ranking_rows(chosen(options.encoders, "vae"), chosen(options.predictors, "predictor"))
     seeds = range(options.seeds)
     return [(f"{row.title}, seed {seed}", partial(run_row, row, seed, parts, study)) for seed in seeds for row in rows]
@@ -82,7 +70,7 @@ def ranking_jobs(options: Options, folder: Path) -> Jobs:
 def generation_jobs(options: Options, folder: Path) -> Jobs:
     """Every VAE of the ranking in the space of the labels and in one of a vertex more, and ENAS VAEs with 12 layers."""
     study, sizes = study_of(options, folder), QUICK_GENERATION if options.quick else GenerationSizes()
-    labels = labels_of(options.labels, options.metric, options.space)
+    labels = read_labels(Task(options.space, options.labels, options.metric))
     parts = part_by_size(labels, options.most_nodes)
     table = load_table(options.labels, space=labels.space)
     labelled = (parts, table, options.metric or table.default_metric)
@@ -109,7 +97,7 @@ def generation_jobs(options: Options, folder: Path) -> Jobs:
 def pool_jobs(options: Options, folder: Path) -> Jobs:
     """Scores of the pools, then the trainings."""
     study, sizes = study_of(options, folder), QUICK_POOLS if options.quick else PoolSizes()
-    labels = labels_of(options.labels, options.metric, options.space)
+    labels = read_labels(Task(options.space, options.labels, options.metric))
 
     def train() -> None:
         scored = score_pools(labels, options.scorers, sizes, study)
@@ -125,7 +113,7 @@ def layer_jobs(options: Options, folder: Path) -> Jobs:
     sizes = QUICK_LAYERS if options.quick else LayerSizes()
 
     def measure() -> None:
-        labels = labels_of(options.layer_labels, None, "enas6")
+        labels = read_labels(Task("enas6", options.layer_labels, None))
         vaes = {}
         for run in options.layer_runs:
             model = load_vae(Path(run)).eval()
@@ -139,8 +127,8 @@ def layer_jobs(options: Options, folder: Path) -> Jobs:
 def transfer_jobs(options: Options, folder: Path) -> Jobs:
     """Predictors from one space to the other, from every seed."""
     sizes = QUICK_TRANSFER if options.quick else TransferSizes()
-    target = labels_of(options.labels, options.metric, options.space)
-    source = labels_of(options.source_labels, options.source_metric, "nb201")
+    target = read_labels(Task(options.space, options.labels, options.metric))
+    source = read_labels(Task("nb201", options.source_labels, options.source_metric))
     size = source.space.max_nodes
     data = transferred(source, target, target.space.resized(size, size * (size - 1) // 2))
     names = TRANSFERRED[:1] if options.quick else TRANSFERRED

@@ -48,15 +48,18 @@ def costs_of(setting: Setting, archs: Architectures) -> Tensor:
 
 
 def front_rows(setting: Setting, history: History) -> list[dict[str, Any]]:
-    """The Pareto front as rows of a table, cheapest first."""
+    """The Pareto front as rows of a table, cheapest first; with the test metric where there is one."""
     good, name, sign = ranked(history), setting.config.cost, setting.config.oracle.sign
     assert name is not None
     if not good:
         return []
     costs = costs_of(setting, setting.space.parse([one.arch for one in good]))
     first = front_numbers(torch.tensor([one.value for one in good]), costs) == 0
+    tested = not all(math.isnan(one.test) for one in good)
     rows: list[dict[str, Any]] = [
-        {name: int(costs[row]), "value": sign * good[row].value, "architecture": good[row].arch}
+        {name: int(costs[row]), "value": sign * good[row].value}
+        | ({"test": sign * good[row].test} if tested else {})
+        | {"architecture": good[row].arch}
         for row in first.nonzero().flatten().tolist()
     ]
     return sorted(rows, key=lambda row: row[name])

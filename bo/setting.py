@@ -12,7 +12,7 @@ from graphnas.bo.beyond_oracle import WidenedOracle, judge_beyond, table_of_both
 from graphnas.bo.codes import Codes, LatentCodes, RawCodes, default_pool
 from graphnas.bo.config import OracleConfig, SearchConfig
 from graphnas.bo.oracles import Oracle, PredictorOracle, SnappedOracle, TableOracle, boosted_oracle
-from graphnas.errors import InvalidValues, MissingData, OutsideSpace, SpaceMismatch
+from graphnas.errors import InvalidValues, MissingData, OutsideSpace, SpaceMismatch, UnknownName
 from graphnas.models import GraphVAE
 from graphnas.spaces import Architectures, SearchSpace, get_space
 from graphnas.tables import Table, default_table, load_table, within
@@ -70,7 +70,13 @@ class Setting:
     def use_table(self, table: Table) -> None:
         """Pool and oracle from measured labels."""
         options, limit = self.config.oracle, self.config.pool_size
-        oracle = TableOracle(table, options.metric, options.test_metric, options.seconds_metric, options.minimise)
+        try:
+            oracle = TableOracle(table, options.metric, options.test_metric, options.seconds_metric, options.minimise)
+        except UnknownName as error:
+            if options.labels is not None:
+                raise
+            kind, name, known, _ = error.args
+            raise UnknownName(kind, name, known, "labels with other metrics are passed by --labels FILE") from None
         known, complete = labelled(table, oracle.metric)
         if len(known) < 2:
             raise InvalidValues(f"{options.labels or 'the table'} has {len(known)} labels, expected at least 2")

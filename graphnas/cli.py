@@ -75,6 +75,22 @@ COMMANDS = {
 """Command words -> module with a function `run(words, arguments)`, and one line of help."""
 
 
+AGAIN = "the same command goes on from what is done"
+RESUME = "--resume FOLDER goes on from the last checkpoint there"
+GOES_ON = {
+    "data build-digits": AGAIN,
+    "data download": AGAIN,
+    "models build": AGAIN,
+    "train vae": RESUME,
+    "bo": AGAIN,
+    "network train": RESUME,
+    "evaluate extrapolation": AGAIN,
+    "leaderboard predictor": AGAIN,
+    "leaderboard vae": AGAIN,
+}
+"""Commands whose work is not lost when they are interrupted, and how it is taken up again."""
+
+
 def usage(prefix: str = "") -> str:
     """The list of commands, or of those that begin with `prefix`."""
     lines = [f"usage: graphnas {prefix + ' ' if prefix else ''}COMMAND [OPTIONS]", "", "commands:"]
@@ -94,8 +110,9 @@ def find_command(words: Sequence[str]) -> str | None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; exit status 0, 2 for bad input (one line on stderr), 130 when interrupted."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        status = dispatch(list(sys.argv[1:] if arguments is None else arguments))
+        status = dispatch(words)
         sys.stdout.flush()
         return status
     except BrokenPipeError:
@@ -105,7 +122,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"graphnas: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("graphnas: interrupted", file=sys.stderr)
+        how = GOES_ON.get(find_command(words) or "")
+        print(f"graphnas: interrupted{': ' + how if how else ''}", file=sys.stderr)
         return 130
 
 

@@ -49,21 +49,42 @@ class MissingData(GraphnasError, FileNotFoundError):
         return " ".join(str(part) for part in self.args)
 
 
+FEW = 8
+"""Known names that are told even where one of them is close."""
+WHERE_ALL_ARE = {
+    "command": "`graphnas --help`",
+    "data set": "`graphnas data list`",
+    "image data set": "`graphnas data list`",
+    "metric": "`graphnas data info TABLE`",
+    "model": "`graphnas models list`",
+    "option of model": "`graphnas models info MODEL`",
+    "pretrained model": "`graphnas models list --pretrained`",
+    "table": "`graphnas data list`",
+}
+"""What lists all names of a kind, by its first words."""
+
+
 class UnknownName(GraphnasError, KeyError, ValueError):
     """A name that is in no registry.
 
     Args:
         kind: what was looked up, for the text ("model", "space", ...).
         name: what came.
-        known: the names that exist.
+        known: the names that exist; where one is close, of many only those that are.
+        hint: what else there is to do.
     """
 
-    def __init__(self, kind: str, name: object, known: Iterable[str]) -> None:
+    def __init__(self, kind: str, name: object, known: Iterable[str], hint: str = "") -> None:
         names = sorted(known)
         close = get_close_matches(str(name), names, n=3)
-        hint = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
-        self.text = f"unknown {kind} {name!r}: {hint}known are {', '.join(names) or 'none'}"
-        super().__init__(kind, name, names)  # from which a copy that comes from another process is made
+        parts = [f"did you mean {' or '.join(map(repr, close))}?"] if close else []
+        if not close or len(names) <= FEW:
+            parts.append(f"known are {', '.join(names) or 'none'}")
+        else:
+            place = next((place for start, place in WHERE_ALL_ARE.items() if f"{kind} ".startswith(f"{start} ")), None)
+            parts.append(f"{place} lists all {len(names)}" if place else f"{len(names)} are known")
+        self.text = f"unknown {kind} {name!r}: {' '.join(parts)}" + (f"; {hint}" if hint else "")
+        super().__init__(kind, name, names, hint)  # from which a copy that comes from another process is made
 
     def __str__(self) -> str:
         return self.text

@@ -65,7 +65,9 @@ class RunFolder:
             GraphnasError: the folder has a checkpoint or weights.
         """
         if self.state_file.exists() or self.last.exists():
-            raise GraphnasError(f"{self.path} already holds a run: pass --resume to go on with it, or another --out")
+            raise GraphnasError(
+                f"{self.path} already holds a run: pass --resume {self.path} to go on with it, or another --out"
+            )
 
     def check_same(self, config: RunConfig) -> None:
         """A resume continues the run that is there, with the same config.

@@ -14,9 +14,10 @@ from typing import Any, ClassVar, Union, cast, get_args, get_origin, get_type_hi
 import torch
 from torch import Generator, Tensor, nn
 
-from graphnas.errors import CheckpointMismatch, InvalidArchitecture, InvalidValues, SpaceMismatch
+from graphnas.errors import CheckpointMismatch, InvalidValues, SpaceMismatch
 from graphnas.models.layers.heads import masked_mse
 from graphnas.spaces import Architectures, SearchSpace, get_space
+from graphnas.spaces.architectures import expect_architectures
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,11 +126,7 @@ class GraphModel(nn.Module):
         Raises:
             SpaceMismatch: an operation index or a size that the space does not have.
         """
-        if not isinstance(archs, Architectures):
-            raise InvalidArchitecture(
-                f"expected Architectures (got {type(archs).__name__}): space.parse(text) makes them"
-            )
-        if archs.max_nodes > self.space.max_nodes:
+        if expect_architectures(archs).max_nodes > self.space.max_nodes:
             archs = archs.widen(max(self.space.max_nodes, int(archs.num_nodes.max()) if len(archs) else 0))
         archs = archs.widen(max(self.space.max_nodes, archs.max_nodes)).to(self.device)
         if len(archs) and int(archs.ops.max()) >= self.space.num_ops:
@@ -179,10 +176,12 @@ class GraphVAE(GraphModel, ABC):
 
         Raises:
             RuntimeError: the model was made without `accuracy_head=True`, or cannot have one.
+            InvalidArchitecture: what is no architecture of the space.
         """
         head = getattr(self, "accuracy", None)
         if head is None:
             raise RuntimeError(f"this {type(self).__name__} has no accuracy head: create it with accuracy_head=True")
+        self.space.check(archs)
         return cast(Tensor, head(self.encode(archs)[0]))
 
     def add_accuracy(self, losses: dict[str, Tensor], mu: Tensor, y: Tensor | None, share: float) -> dict[str, Tensor]:

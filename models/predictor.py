@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from graphnas.errors import GraphnasError
 from graphnas.models.base import GraphModel, ModelConfig
 from graphnas.spaces import Architectures, SearchSpace
 
@@ -59,6 +60,18 @@ class Predictor(GraphModel, ABC):
     def forward(self, archs: Architectures) -> Tensor:
         """Scores of architectures, float [B], in the unit the predictor was trained in."""
         return self.score(self.embed(archs))
+
+    def predict(self, archs: Architectures) -> Tensor:
+        """Labels of architectures, float [B], by what was fitted on labels at once.
+
+        Raises:
+            GraphnasError: a network, which knows scores only, and shipped without labels not even these.
+        """
+        name = self.registered_name
+        raise GraphnasError(
+            f"a {name} network gives scores in a unit of its own, model(archs). Labels are learned by "
+            f"fit_predictor({name!r}, archs, y, space), with start_from=NAME from shipped weights, which has predict()"
+        )
 
     def member_scores(self, archs: Architectures) -> Tensor:
         """Scores by each of the K networks that an ensemble is made of, float [K, B]; K = 1 for what is none."""

@@ -218,7 +218,8 @@ def load_pretrained(
 ) -> GraphModel:
     """The model that `pretrained` means: shipped weights for True or a tag, else those at a path or an address.
 
-    A tag goes before a file or folder of the same name, which `./NAME` means in any case.
+    A tag goes before the whole name of shipped weights, and that before a file or folder of the same name, which
+    `./NAME` means in any case.
 
     Raises:
         InvalidValues: anything else.
@@ -231,6 +232,8 @@ def load_pretrained(
     if pretrained is not True and (not isinstance(pretrained, str | Path) or not str(pretrained)):
         raise InvalidValues(f"pretrained should be True, a tag, a path or an address (got {pretrained!r})")
     shipped = f"{name}_{space.name}" + ("" if pretrained is True else f"-{pretrained}")
+    if isinstance(pretrained, str) and is_shipped(pretrained) and not is_shipped(shipped):
+        shipped = pretrained
     is_name = isinstance(pretrained, str) and (is_shipped(shipped) or not is_place(pretrained))
     if pretrained is not True and not is_name:
         return load_model(resolve(pretrained), (name, space), **overrides)

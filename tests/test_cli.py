@@ -21,7 +21,7 @@ import pytest
 import torch
 
 from graphnas import __version__, create_model, list_models
-from graphnas.cli import COMMANDS, main
+from graphnas.cli import COMMANDS, GOES_ON, main
 from graphnas.commands import parsing
 from graphnas.models import save_model
 from graphnas.train import DataConfig, FitConfig
@@ -140,14 +140,17 @@ def test_help_is_light() -> None:
         ("--verbose", "unknown command '--verbose'"),
         ("train vae --bogus=3", "unrecognized arguments: --bogus"),
         ("train vae stray", "unrecognized arguments: stray"),
-        ("train vae --model=svgee", "unknown model 'svgee': did you mean 'svge'"),
+        (
+            "train vae --model=svgee",
+            "unknown model 'svgee': did you mean 'svge' or 'svae'? `graphnas models list`",
+        ),
         ("train vae --space=toyy", "unknown search space 'toyy': did you mean 'toy'"),
         ("train vae --recipe=nothing", "unknown recipe 'nothing'"),
         ("train vae --recipe=./nothing.yaml", "no recipe file ./nothing.yaml"),
         ("train vae --config=nothing.yaml", "File does not exist: "),
         ("train vae --fit.batch_size=-3", "batch_size must be at least 1 (got -3)"),
-        ("train vae --fit.batch_size=many", "key \"fit.batch_size\": Expected a <class 'int'>. Got value: many"),
-        ("train vae --fit.schedule=linear", 'key "fit.schedule": Expected'),
+        ("train vae --fit.batch_size=many", "--fit.batch_size: expected a whole number (got many)"),
+        ("train vae --fit.schedule=linear", "--fit.schedule: expected "),
         ("train vae --fit.learning_rate=0", "learning_rate must be positive"),
         ("train vae --space=toy --fit.batch_size=709", "708 training graphs do not fill one batch of 709"),
         ("train vae --space=toy --data.num_graphs=0", "num_graphs must be at least 1"),
@@ -163,14 +166,14 @@ def test_help_is_light() -> None:
         ("train vae --space=toy --device=gpu0", "device must be auto, cpu, cuda, mps (got 'gpu0')"),
         ("train vae --space=toy --threads=0", "--threads must be at least 1"),
         ("train vae --space=toy --seed=-1", "seed must be at least 0"),
-        ("train vae --space=toy --seed=1.5", 'key "seed": Expected'),
+        ("train vae --space=toy --seed=1.5", "--seed: expected a whole number (got 1.5)"),
         ("train vae --resume=nowhere", "nowhere is not a run folder: it has no config.yaml"),
         ("train vae --resume=", "is not a run folder"),
         ("train vae --resume", "expected one argument"),
         ("evaluate vae", "required: folder"),
         ("evaluate vae nowhere", "nowhere is not a run folder"),
-        ("plot latent nowhere", "no model file at nowhere"),
-        ("plot reconstructions nowhere", "no model file at nowhere"),
+        ("plot latent nowhere", "nowhere is not a run folder"),
+        ("plot reconstructions nowhere", "nowhere is not a run folder"),
         ("plot architectures abc --space=toy", "expected 2 to 5 matrix rows (got 1 in 'abc')"),
         (f"plot architectures {CHAIN.replace('00100', '10100')} --space=toy", "acyclic"),
         (
@@ -180,15 +183,15 @@ def test_help_is_light() -> None:
         ("plot architectures --count=0", "--count must be at least 1"),
         ("plot architectures --space=toy --seed=-1", "seed must be at least 0"),
         ("plot architectures --space=toy --count=2 --out=picture.xyz", "got 'picture.xyz'"),
-        ("plot interpolate nowhere", "no model file at nowhere"),
+        ("plot interpolate nowhere", "nowhere is not a run folder"),
         ("plot interpolate nowhere --steps=1", "--steps must be at least 2 and at most 625 (got 1)"),
         ("plot interpolate nowhere --kind=square", "invalid choice: 'square'"),
         ("plot interpolate nowhere --kind=circle --end=x", "--end is for --kind linear"),
         ("plot interpolate nowhere --draws=-1", "--draws must be at least 0"),
-        ("plot neighbourhood nowhere", "no model file at nowhere"),
+        ("plot neighbourhood nowhere", "nowhere is not a run folder"),
         ("plot neighbourhood nowhere --size=4", "--size must be odd, at least 3 and at most 25 (got 4)"),
         ("plot neighbourhood nowhere --step=0", "--step must be positive"),
-        ("plot projector nowhere", "no model file at nowhere"),
+        ("plot projector nowhere", "nowhere is not a run folder"),
         ("plot projector nowhere --num_graphs=1001", "--num_graphs must be 1 to 1000, more with --plain (got 1001)"),
         ("plot projector nowhere --num_graphs=0 --plain", "--num_graphs must be"),
         ("models info", "required: name"),
@@ -265,13 +268,16 @@ def test_sizes_of_an_evaluation(trained: Path, refuse: Callable[..., str]) -> No
 
 
 def test_an_existing_run_is_not_overwritten(trained: Path, refuse: Callable[..., str]) -> None:
-    assert "already holds a run: pass --resume" in refuse("train", "vae", *TINY, *STEPS, f"--out={trained}")
+    assert f"already holds a run: pass --resume {trained} to go on" in refuse(
+        "train", "vae", *TINY, *STEPS, f"--out={trained}"
+    )
 
 
 @pytest.mark.parametrize("option", ["--fit.max_steps=80", "--seed=3", "--model=svge", "--recipe=svge_nb101", "--quick"])
 def test_resume_takes_no_other_option(option: str, trained: Path, refuse: Callable[..., str]) -> None:
     line = refuse("train", "vae", f"--resume={trained}", option)
-    assert f"takes the options of the run it goes on with, not {option}" in line
+    assert f"takes the options of the run it goes on with, not {option}: to train on" in line
+    assert f"pass --start_from {trained} --out FOLDER" in line
 
 
 # -- damaged run folders ----------------------------------------------------------------------------------------------
@@ -426,7 +432,13 @@ def test_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
 
     monkeypatch.setattr(Trainer, "train_step", interrupt)
     assert main(["train", "vae", *TINY, *STEPS, f"--out={tmp_path / 'run'}"]) == 130
-    assert capsys.readouterr().err == "graphnas: interrupted\n"
+    assert capsys.readouterr().err == (
+        "graphnas: interrupted: --resume FOLDER goes on from the last checkpoint there\n"
+    )
+
+
+def test_commands_that_go_on_are_commands() -> None:
+    assert GOES_ON.keys() <= COMMANDS.keys()
 
 
 def test_an_error_of_the_system_is_one_line(
@@ -435,7 +447,7 @@ def test_an_error_of_the_system_is_one_line(
     def fail(*_: Any) -> None:
         raise PermissionError(13, "Permission denied", "/some/file")
 
-    monkeypatch.setattr("graphnas.commands.evaluate_cli.read_vae_config", fail)
+    monkeypatch.setattr("graphnas.commands.runs.read_vae_config", fail)
     assert "Permission denied: '/some/file'" in refuse("evaluate", "vae", trained)
 
 
@@ -497,6 +509,6 @@ def test_interrupt_signal(tmp_path: Path) -> None:
         while not process.stderr.readline().startswith("step 40"):
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        assert process.stderr.read().splitlines()[-1] == "graphnas: interrupted"
+        assert process.stderr.read().splitlines()[-1].startswith("graphnas: interrupted: --resume FOLDER")
         assert process.wait(60) == 130
     assert main(["models", "list"]) == 0 and (tmp_path / "run" / "last.ckpt").is_file()

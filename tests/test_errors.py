@@ -23,3 +23,21 @@ def test_unknown_names_can_be_sent() -> None:
     copy = pickle.loads(pickle.dumps(error))
     assert type(copy) is UnknownName and str(copy) == str(error)
     assert str(error) == "unknown metric 'acuracy': did you mean 'accuracy'? known are accuracy, loss"
+
+
+def test_of_many_names_only_close_ones_are_told() -> None:
+    many = [f"column_{number}" for number in range(20)] + ["svge"]
+    assert str(UnknownName("model", "svgee", many)) == (
+        "unknown model 'svgee': did you mean 'svge'? `graphnas models list` lists all 21"
+    )
+    assert str(UnknownName("column of a.csv", "svgee", many)).endswith("did you mean 'svge'? 21 are known")
+    assert "known are column_0, column_1, " in str(UnknownName("model", "other", many))
+
+
+def test_a_hint_comes_last() -> None:
+    error = UnknownName("metric", "nix", ["score"], hint="pass another table")
+    assert (
+        str(error)
+        == str(pickle.loads(pickle.dumps(error)))
+        == ("unknown metric 'nix': known are score; pass another table")
+    )

@@ -28,6 +28,7 @@ from graphnas.errors import (
     CorruptFile,
     DownloadFailed,
     GraphnasError,
+    InvalidArchitecture,
     InvalidValues,
     MissingData,
     UnknownName,
@@ -103,6 +104,29 @@ def test_shipped_weights_load_in_one_line(shipped: Path, model: GraphModel) -> N
     assert list_models(pretrained=True) == list_models(pretrained=True, space="toy") == ["svge"]
     assert list_models(pretrained=True, space="nb101") == [] and "svge" not in list_models(pretrained=False)
     assert model_info("svge")["pretrained"] == [NAME] and model_info("dvae")["pretrained"] == []
+
+
+def test_the_whole_name_of_shipped_weights(folder: Path, model: GraphModel) -> None:
+    """As the list prints it; of another model it is refused like any card."""
+    write_card(folder, save_model(model, folder / f"{NAME}-other.safetensors"), f"{NAME}-other", tag="other")
+    assert create_model("svge", "toy", pretrained=f"{NAME}-other").config == model.config
+    with pytest.raises(CheckpointMismatch, match="the card svge_toy-other is about model 'svge', expected 'dvae'"):
+        create_model("dvae", "toy", pretrained=f"{NAME}-other")
+
+
+def test_networks_without_labels_say_where_labels_come_from() -> None:
+    cells = get_space("nb201").sample(2)
+    with pytest.raises(GraphnasError, match=r"fit_predictor\('gin', archs, y, space\), with start_from=NAME"):
+        create_model("gin", "nb201", pretrained=True).predict(cells)
+
+
+def test_a_head_refuses_architectures_of_another_space() -> None:
+    """Operation indices of NAS-Bench-101 exist on NAS-Bench-201 too."""
+    head = create_model("svge", "nb201", pretrained="digits")
+    with pytest.raises(InvalidArchitecture, match="row 0 is not in nb201"):
+        head.predict(get_space("nb101").sample(3))
+    with pytest.raises(InvalidArchitecture, match=r"expected Architectures \(got list\): space.parse"):
+        head.predict(["|none~0|"])
 
 
 def test_tag_path_and_run_folder(folder: Path, model: GraphModel, tmp_path: Path) -> None:

@@ -145,10 +145,16 @@ def reconstruction(model: GraphVAE, graphs: Architectures, config: EvaluationCon
 
 
 @torch.no_grad()
+def head_values(model: GraphVAE, archs: Architectures) -> Tensor:
+    """The regression head's value of many architectures, float [B] on the CPU, in eval mode."""
+    model.eval()
+    batch = model.inference_batch
+    return torch.cat([model.predict(archs[i : i + batch]).cpu() for i in range(0, len(archs), batch)])
+
+
 def prediction(model: GraphVAE, archs: Architectures, y: Tensor) -> dict[str, float]:
     """How well the regression head foretells labels [B] of held-out graphs, in the labels' unit."""
-    model.eval()
-    foretold = torch.cat([model.predict(archs[i : i + 1024]).cpu() for i in range(0, len(archs), 1024)])
+    foretold = head_values(model, archs)
     return {
         "prediction_rmse": rmse(foretold, y),
         "prediction_pearson": pearson(foretold, y),

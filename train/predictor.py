@@ -74,7 +74,11 @@ class FittedPredictor:
         self.archs, self.y = archs, y
 
     def predict(self, archs: Architectures) -> Tensor:
-        """Labels of architectures, float64 [B] in the unit of the labels it was fitted on."""
+        """Labels of architectures, float64 [B] in the unit of the labels it was fitted on.
+
+        Raises:
+            InvalidArchitecture: what is no architecture of the space.
+        """
         return self._all(archs).mean(0)
 
     def predict_std(self, archs: Architectures) -> Tensor:
@@ -82,6 +86,7 @@ class FittedPredictor:
 
         Raises:
             GraphnasError: a single member without labels kept aside, which knows nothing about its errors.
+            InvalidArchitecture: what is no architecture of the space.
         """
         errors = torch.tensor([member.error for member in self.members], dtype=torch.float64)
         known, opinions = errors[~errors.isnan()], self._all(archs)
@@ -92,6 +97,7 @@ class FittedPredictor:
 
     def _all(self, archs: Architectures) -> Tensor:
         """Every opinion, float64 [K, B]: one per member, or those of all its networks where it is an ensemble."""
+        self.space.check(archs)
         return torch.cat([member.line(member_scores_all(member.network, archs)) for member in self.members])
 
 
@@ -116,10 +122,12 @@ class FittedFeatures(FittedPredictor):
         self.model, self.seed = model, seed
 
     def predict(self, archs: Architectures) -> Tensor:
+        self.space.check(archs)
         return self.model.predict(archs)
 
     def predict_std(self, archs: Architectures) -> Tensor:
         """Standard deviations of the labels of new observations, float64 [B]."""
+        self.space.check(archs)
         return self.model.predict_std(archs)
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from graphnas.errors import GraphnasError
 from graphnas.metrics import kendall_tau, pearson, precision_at, rmse, spearman
 from graphnas.spaces import Architectures, SearchSpace, get_space
-from graphnas.tables import default_table, load_table
+from graphnas.tables import default_table, list_tables, load_table
 from graphnas.tables.load import detect
 from graphnas.train.predictor import FittedPredictor, fit_predictor
 
@@ -61,24 +61,29 @@ class Task:
 
 
 class Labels(NamedTuple):
-    """All labelled architectures of a task, y float64 [R]."""
+    """All labelled architectures of a task, y float64 [R], and the name of the metric."""
 
     space: SearchSpace
     archs: Architectures
     y: Tensor
+    metric: str = ""
 
 
-def read_labels(task: Task) -> Labels:
+def read_labels(task: Task, repeats: str | None = None) -> Labels:
     """The architectures of the table that have a label.
 
+    Args:
+        task: which table and metric.
+        repeats: "runs" where rows of the same architecture in a CSV are repeated trainings; their mean is the label.
+
     Raises:
-        GraphnasError: no table, metric or label.
+        GraphnasError: no table, metric or label, or repeats asked of a table that is no CSV.
     """
     space = get_space(task.space)
     source = task.source or default_table(space)
     if source is None:
         raise GraphnasError(f"no labels of {space.name} come with graphnas: name a table or file")
-    table = load_table(source, space=space)
+    table = load_table(source, space=space, **csv_options(source, repeats))
     metric = task.metric or table.default_metric
     if metric in table.measured and not bool((~table.values[..., table.measured.index(metric)].isnan()).any()):
         raise GraphnasError(f"{source} has no value of {metric}")
@@ -87,14 +92,28 @@ def read_labels(task: Task) -> Labels:
     if not bool(known.any()):
         raise GraphnasError(f"{source} has no value of {metric}")
     if not bool(known.all()):
-        logger.warning("%s: no %s in %s: left out", source, metric, where_missing(source, known))
-    return Labels(space, table.architectures[known], y[known])
+        logger.warning("%s: no %s in %s: left out", source, metric, where_missing(source, known, repeats))
+    return Labels(space, table.architectures[known], y[known], metric)
 
 
-def where_missing(source: str, known: Tensor) -> str:
-    """The rows that are not `known` bool [R], as lines of the file where that is text."""
+def csv_options(source: str, repeats: str | None) -> dict[str, Any]:
+    """What a CSV is read with.
+
+    Raises:
+        GraphnasError: repeats of a table that is no CSV.
+    """
     path = Path(source).expanduser()
-    first = FIRST_LINES.get(detect(path)) if path.is_file() else None
+    if repeats is None:
+        return {}
+    if source in list_tables() or (path.is_file() and detect(path) != "csv"):
+        raise GraphnasError(f"{source} is no CSV: only rows of a CSV can be read as repeated trainings")
+    return {"repeats": repeats}
+
+
+def where_missing(source: str, known: Tensor, repeats: str | None = None) -> str:
+    """The rows that are not `known` bool [R], as lines of the file where that is text with a row per line."""
+    path = Path(source).expanduser()
+    first = FIRST_LINES.get(detect(path)) if path.is_file() and repeats is None else None
     rows = (~known).nonzero().flatten()
     if first is None:
         return f"{len(rows)} of {len(known)} rows"

@@ -12,7 +12,7 @@ from jsonargparse import Namespace
 
 from graphnas.bo.beyond_config import BeyondConfig
 from graphnas.bo.comparison import run_all, run_one
-from graphnas.bo.comparison_report import write_report
+from graphnas.bo.comparison_report import SETTINGS_FENCE, write_report
 from graphnas.bo.config import OracleConfig, SearchConfig
 from graphnas.bo.methods import METHODS, check_names
 from graphnas.bo.search import Evaluation, History
@@ -43,7 +43,7 @@ known: the same command goes on where it was interrupted, one with more --querie
 paid for twice. An evaluation that fails counts as one and is written down with its reason.
 
 --compare runs several methods from several seeds under the same budget instead, and writes comparison.md, curves.csv
-and curves.png. With --cost the result is a Pareto front of value and cost.
+and curves.png. With --cost the result is a Pareto front of value and cost. What the figures mean: docs/metrics.md.
 
 --beyond goes on in a larger space under the same budget: the decoder grows architectures beyond its trained size from
 the codes of the best, and the surrogate chooses among them. Real training, and labels or a predictor of the larger
@@ -218,7 +218,7 @@ def compare(config: SearchConfig, model: GraphVAE | None, options: Namespace) ->
     if not histories:
         raise GraphnasError(failures[0] if failures else f"{folder} has no finished search")
     paths = write_report(histories, config, folder)
-    print((folder / "comparison.md").read_text())
+    print((folder / "comparison.md").read_text().partition(SETTINGS_FENCE)[0])
     stderr(failures_text([history for runs in histories.values() for history in runs.values()]))
     stderr("\n".join(map(str, paths)))
     if failures:

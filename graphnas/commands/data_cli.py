@@ -87,10 +87,13 @@ def convert(arguments: Sequence[str]) -> None:
     parser.add_argument("--out", type=Path, help=".npz file to write")
     parser.add_argument("--curves", nargs="+", help="patterns of metrics whose learning curves are kept (NB201, NATS)")
     parser.add_argument("--partial", action="store_true", help="accept a file that lacks architectures (NB201, NATS)")
+    parser.add_argument(
+        "--repeats", choices=["runs"], help="rows of the same architecture are repeated trainings (CSV)"
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     add_space(parser)
     options = parse(parser, arguments)
-    extra = {name: options[name] for name in ("curves", "partial") if options[name]}
+    extra = {name: options[name] for name in ("curves", "partial", "repeats") if options[name]}
     try:
         result = data.convert(options.source, options.out, options.space, not options.quiet, **extra)
     except TypeError as error:

@@ -8,22 +8,25 @@ from pathlib import Path
 
 from graphnas.checkpoint import make_folder
 from graphnas.commands.parsing import make_parser, parse, print_values, stderr, use_threads, write_json
+from graphnas.commands.runs import open_run
 from graphnas.errors import GraphnasError
-from graphnas.train.data import prepare, random_rows
+from graphnas.train.data import random_rows
 from graphnas.train.evaluate import EvaluationConfig, evaluate_vae, prediction
-from graphnas.train.vae import load_vae, read_vae_config
 
 DESCRIPTION = """Evaluate the best weights of a run on held-out architectures: reconstruction (the published 10 x 10
 protocol, and the most probable decode), negative log-likelihood, validity of prior samples with and without the
 decoding masks, uniqueness and novelty (index by index as published, and by isomorphism class). Writes
-RUN/evaluation-PART.json.
+RUN/evaluation-PART.json. `reconstruction` counts sampled decodes without the masks, `exact` the most probable one with
+them; docs/metrics.md says what each figure means.
 Example: graphnas evaluate vae runs/svge"""
 
 
 def run(command: str, arguments: Sequence[str]) -> None:
     """Evaluate and print the values."""
     parser = make_parser("evaluate vae", DESCRIPTION)
-    parser.add_argument("folder", metavar="RUN", help="run folder of `graphnas train vae`")
+    parser.add_argument(
+        "folder", metavar="RUN", help="run folder of `graphnas train vae`, or the name of shipped weights"
+    )
     parser.add_argument("--part", choices=["test", "validation"], default="test", help="held-out part to reconstruct")
     parser.add_argument("--quick", action="store_true", help="200 graphs, 100 prior points")
     parser.add_argument("--threads", type=int, help="threads of the CPU to use (default all)")
@@ -32,14 +35,11 @@ def run(command: str, arguments: Sequence[str]) -> None:
     parser.add_class_arguments(EvaluationConfig)
     options = parse(parser, arguments)
     use_threads(options.threads)
-    folder = Path(options.folder)
-    config = read_vae_config(folder)
-    model = load_vae(folder)
+    folder, model, _, data = open_run(options.folder)
     try:
         model.to(options.device)
     except (RuntimeError, AssertionError) as error:
         raise GraphnasError(f"cannot use device {options.device!r}: {str(error).splitlines()[0]}") from error
-    data = prepare(config.data)
     sizes = EvaluationConfig(**{name: options[name] for name in EvaluationConfig.__dataclass_fields__})
     if options.quick:
         sizes.num_graphs, sizes.prior_points = min(200, sizes.num_graphs), min(100, sizes.prior_points)

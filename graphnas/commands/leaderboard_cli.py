@@ -20,9 +20,10 @@ from graphnas.train.evaluate import EvaluationConfig
 
 DESCRIPTION = """Train VAEs of the zoo on search spaces from several seeds and compare them: reconstruction, validity,
 uniqueness, novelty, and how well two Gaussian processes predict labels from their codes, beside the same from raw
-features. Each model trains by its recipe MODEL_SPACE. --out holds runs/, results/ (one JSON per entry), leaderboard.md,
-leaderboard.csv and a plot per space; what is finished is not done again, so the command can be interrupted and
-repeated, with more models, spaces or seeds too.
+features. The legacy GP is that of published tables, stopped long before it has converged; the converged GP says how
+much of the labels the codes hold; docs/metrics.md explains every column. Each model trains by its recipe MODEL_SPACE.
+--out holds runs/, results/ (one JSON per entry), leaderboard.md, leaderboard.csv and a plot per space; what is finished
+is not done again, so the command can be interrupted and repeated, with more models, spaces or seeds too.
 
 Example: graphnas leaderboard vae --models svge dvae --spaces nb201 --seeds 3 --jobs 2 --out runs/leaderboard"""
 

@@ -121,7 +121,10 @@ def run(command: str, arguments: Sequence[str]) -> None:
     if options.resume is not None:
         others = [word for word in arguments if word.startswith("--") and word.split("=")[0] not in OF_THE_COMMAND]
         if others:
-            raise UsageError(f"--resume takes the options of the run it goes on with, not {', '.join(others)}")
+            raise UsageError(
+                f"--resume takes the options of the run it goes on with, not {', '.join(others)}: to train with other "
+                "options, begin a run in another --out"
+            )
         out = Path(options.resume)
         config = RunFolder(out).read_config_as(NetworkConfig)
     else:

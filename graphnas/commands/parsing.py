@@ -13,6 +13,7 @@ from typing import Any
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace, set_parsing_settings
 
 from graphnas.checkpoint import write_text
+from graphnas.commands.wording import reword
 from graphnas.errors import GraphnasError, UnknownName
 
 RECIPES = Path(__file__).resolve().parents[1]
@@ -33,9 +34,8 @@ class CommandParser(ArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> Any:
         lines = [line.strip() for line in message.splitlines() if line.strip()]
-        raise UsageError(
-            f"{'; '.join(lines).replace(':; ', ': ')} (see `graphnas {self.prog.removeprefix('graphnas ')} --help`)"
-        ) from ex
+        text = reword("; ".join(lines).replace(":; ", ": "))
+        raise UsageError(f"{text} (see `graphnas {self.prog.removeprefix('graphnas ')} --help`)") from ex
 
 
 def make_parser(command: str, description: str) -> CommandParser:

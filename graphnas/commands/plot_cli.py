@@ -21,7 +21,9 @@ def run(command: str, arguments: Sequence[str]) -> None:
 def latent(arguments: Sequence[str]) -> Path:
     """A map of the codes of a run's architectures."""
     parser = make_parser("plot latent", "2-D map (principal components) of the codes of a run's training graphs.")
-    parser.add_argument("folder", metavar="RUN", help="run folder of `graphnas train vae`")
+    parser.add_argument(
+        "folder", metavar="RUN", help="run folder of `graphnas train vae`, or the name of shipped weights"
+    )
     parser.add_argument("--out", type=str, help="image to write (default RUN/latent.png)")
     parser.add_argument(
         "--colour",
@@ -77,7 +79,9 @@ def reconstructions(arguments: Sequence[str]) -> Path:
     parser = make_parser(
         "plot reconstructions", "Held-out architectures beside the most probable decode of their codes."
     )
-    parser.add_argument("folder", metavar="RUN", help="run folder of `graphnas train vae`")
+    parser.add_argument(
+        "folder", metavar="RUN", help="run folder of `graphnas train vae`, or the name of shipped weights"
+    )
     parser.add_argument("--out", type=str, help="image to write (default RUN/reconstructions.png)")
     parser.add_argument("--count", type=int, default=9, help="how many")
     parser.add_argument("--seed", type=int, default=0, help="which")

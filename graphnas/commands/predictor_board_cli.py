@@ -23,7 +23,8 @@ from graphnas.train.predictor_report import markdown, write_predictor_report
 DESCRIPTION = """Fit predictors of the zoo on few labels, judge them on many, over seeds: Kendall's tau-b by number of
 labels beside the raw-feature rows and what label noise alone leaves of it. Every model trains by its recipe. --out
 holds results/ (one JSON per fit), predictors.md, predictors.csv and a learning curve per task; what is finished is not
-done again, so the command can be interrupted and repeated, with more models, sizes or seeds too.
+done again, so the command can be interrupted and repeated, with more models, sizes or seeds too. docs/metrics.md says
+what each column means, such as share of top 1 % (how many of the best are among as many best predicted).
 
 Example: graphnas leaderboard predictor --spaces nb201 --labels nb201=nb201_accuracies.csv:cifar10_test_200 \\
              --sizes 40 78 390 781 --test_size 7812 --seeds 5 --jobs 2 --out runs/predictors"""

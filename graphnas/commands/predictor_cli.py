@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
 
 import torch
 from jsonargparse import Namespace
@@ -22,22 +23,29 @@ from graphnas.commands.parsing import (
 )
 from graphnas.errors import GraphnasError
 from graphnas.plot import scatter
-from graphnas.spaces import get_space
+from graphnas.spaces import SearchSpace, get_space
+from graphnas.tables import default_table, load_table
 from graphnas.train.predictor import MIN_LABELS, check_labels, fit_predictor
 from graphnas.train.predictor_config import PredictorSettings, read_settings
-from graphnas.train.predictor_evaluation import Task, evaluate_predictor, part_rows, read_labels
+from graphnas.train.predictor_evaluation import Task, csv_options, evaluate_predictor, part_rows, read_labels
 from graphnas.train.predictor_files import CONTENTS, load_predictor, read_contents, save_predictor
 
-TRAIN = """Fit a performance predictor on labelled architectures: a CSV with a column `arch` in the text form of the
-space and a column of numbers (higher is better), or any table graphnas knows. A share of them is kept aside first, to
-tell how good such a predictor is; the saved one then learns from all of them.
+TRAIN = """Fit a performance predictor on labelled architectures: a CSV with a column `arch` (or `architecture`, `cell`,
+`arch_str`) in the text form of the space and a column of numbers (higher is better), or any table graphnas knows. A
+share of them is kept aside first, to tell how good such a predictor is; the saved one then learns from all of them.
+It prints how well the held-out part is ranked (kendall, top_1, ...) and how honest the uncertainty is (z_square,
+coverage); docs/metrics.md says what each figure means.
 Example: graphnas train predictor --labels my.csv --space nb201 --out runs/my_predictor"""
 
 EVALUATE = """Judge a fitted predictor on labelled architectures; those that compute the same function as one it learned
-from are left out. Writes RUN/evaluation.json and RUN/predicted.png.
+from are left out. Writes RUN/evaluation.json and RUN/predicted.png. docs/metrics.md says what each figure means, such
+as kendall_top (tau-b among the better half) or z_square (1 where the uncertainty is right).
 Example: graphnas evaluate predictor runs/my_predictor --labels nb201_accuracies.csv --metric cifar10_test_200"""
 
+REPEATS = "rows of the same architecture in the CSV are repeated trainings, learned from by their mean"
 QUICK_EPOCHS = 3
+FEW = 50
+"""Held-out labels below which their figures say little."""
 
 
 def make_train_parser() -> CommandParser:
@@ -46,6 +54,7 @@ def make_train_parser() -> CommandParser:
     parser.add_argument("--labels", type=str, help="CSV file or table; the built-in one of the space if not given")
     parser.add_argument("--space", type=str, default="nb201", help="search space")
     parser.add_argument("--metric", type=str, help="column of the labels; the table's default if not given")
+    parser.add_argument("--repeats", choices=["runs"], help=REPEATS)
     parser.add_argument("--model", type=str, default="blend", help="see `graphnas models list --kind predictor`")
     parser.add_argument("--num_labels", type=int, help="learn from this many random labels instead of all")
     parser.add_argument("--held_out", type=float, default=0.2, help="share kept aside to judge; 0 judges nothing")
@@ -76,8 +85,8 @@ def train(arguments: Sequence[str]) -> None:
     if not 0 <= options.held_out < 1:
         raise UsageError(f"--held_out must be at least 0 and below 1 (got {options.held_out})")
     task = Task(options.space, options.labels, options.metric)
-    labels = read_labels(task)
-    space, archs, y = labels
+    labels = read_labels(task, options.repeats)
+    space, archs, y, metric = labels
     out = Path(options.out or f"runs/predictor-{options.model}-{space.name}-{options.seed}")
     if (out / CONTENTS).exists():
         raise GraphnasError(f"{out} holds a predictor already: choose another --out")
@@ -90,6 +99,7 @@ def train(arguments: Sequence[str]) -> None:
         labels = labels._replace(archs=archs, y=y)
     settings = {field.name: options[field.name] for field in fields(PredictorSettings)}
     values: dict[str, float] = {}
+    judged_on = 0
     check_labels(archs, y)
     if options.held_out > 0:
         test_size = max(2, round(options.held_out * len(y)))
@@ -102,17 +112,20 @@ def train(arguments: Sequence[str]) -> None:
                 f"{len(y)} labels leave {int(learn.sum())} to learn from beside {len(rows_of.test)} to judge on, "
                 f"expected at least {MIN_LABELS}: add labels, or --held_out 0"
             )
-        stderr(f"fitting on {int(learn.sum())} of {len(y)} labels to judge on the others")
+        stderr(f"fitting on {int(learn.sum())} of {len(y)} labels ({metric}) to judge on the others")
         judged = fit_predictor(
             options.model, archs[learn], y[learn], space, options.seed, options.device, progress=True, **settings
         )
-        values = evaluate_predictor(judged, archs[rows_of.test], y[rows_of.test])
-    stderr(f"fitting on all {len(y)} labels")
+        values, judged_on = evaluate_predictor(judged, archs[rows_of.test], y[rows_of.test]), len(rows_of.test)
+    stderr(f"fitting on all {len(y)} labels ({metric})")
     fitted = fit_predictor(options.model, archs, y, space, options.seed, options.device, progress=True, **settings)
-    save_predictor(fitted, out, {"metric": options.metric, "labels": options.labels, "held_out": values})
+    origin = {"metric": metric, "labels": options.labels, "repeats": options.repeats}
+    save_predictor(fitted, out, origin | {"judged_on": judged_on, "held_out": values})
     stderr(f"predictor: {out}")
     if values:
-        print_values(values)
+        if judged_on < FEW:
+            stderr(f"judged on {judged_on} labels only: these figures are rough, and change with --seed")
+        print_values({"judged_on": judged_on, **values})
 
 
 def evaluate(arguments: Sequence[str]) -> None:
@@ -120,15 +133,18 @@ def evaluate(arguments: Sequence[str]) -> None:
     parser = make_parser("evaluate predictor", EVALUATE)
     parser.add_argument("folder", metavar="RUN", help="folder of `graphnas train predictor`")
     parser.add_argument("--labels", type=str, help="CSV file or table; what it learned from if not given")
-    parser.add_argument("--metric", type=str, help="column of the labels; what it learned if not given")
+    parser.add_argument("--metric", type=str, help="column of the labels; what it learned if not given and there")
+    parser.add_argument("--repeats", choices=["runs"], help=REPEATS.partition(",")[0])
     parser.add_argument("--threads", type=int, help="threads of the CPU to use (default all)")
     options = parse(parser, arguments)
     use_threads(options.threads)
     folder = Path(options.folder)
     fitted, content = load_predictor(folder), read_contents(folder)
     source = options.labels or content.get("labels")
-    metric = options.metric or (content.get("metric") if options.labels in (None, content.get("labels")) else None)
-    labels = read_labels(Task(fitted.space.name, source, metric))
+    same = options.labels in (None, content.get("labels"))
+    repeats = options.repeats or (content.get("repeats") if same else None)
+    metric = options.metric or learned_metric(content, fitted.space, source, repeats)
+    labels = read_labels(Task(fitted.space.name, source, metric), repeats)
     known = set(fitted.space.class_ids(fitted.archs).tolist())
     unseen = torch.tensor([one not in known for one in fitted.space.class_ids(labels.archs).tolist()])
     if int(unseen.sum()) < 2:
@@ -141,8 +157,18 @@ def evaluate(arguments: Sequence[str]) -> None:
         raise GraphnasError(f"{source or 'the table'} ranks nothing: all {len(y)} labels are {float(y[0])}")
     values = evaluate_predictor(fitted, archs, y)
     print_values({"architectures": len(y), **values})
-    write_json(folder / "evaluation.json", {"labels": source, "metric": metric, "count": len(y), "values": values})
+    write_json(
+        folder / "evaluation.json", {"labels": source, "metric": labels.metric, "count": len(y), "values": values}
+    )
     stderr(str(scatter(y, fitted.predict(archs), folder / "predicted.png", "measured", "predicted", diagonal=True)))
+
+
+def learned_metric(content: dict[str, Any], space: SearchSpace, source: str | None, repeats: str | None) -> str | None:
+    """The metric that was learned where the labels have it, else None for what they have."""
+    learned, place = content.get("metric"), source or default_table(space)
+    if place is None:
+        return None
+    return learned if learned in load_table(place, space=space, **csv_options(place, repeats)).metrics else None
 
 
 def check_place(folder: Path) -> None:

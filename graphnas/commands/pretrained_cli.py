@@ -10,8 +10,9 @@ from pathlib import Path
 from graphnas.commands.parsing import UsageError, make_parser, parse, print_values, stderr, use_threads
 
 EMBED = """Codes of architectures: the posterior means of a VAE, the code a predictor scores. ARCHS is a text file (one
-architecture per line), a CSV with the column `arch`, or `all` for the whole space. The .npz holds `codes` float32
-[B, D] and, as padded arrays, the architectures themselves: `ops` [B, N], `adj` [B, N, N], `num_nodes` [B], `space`.
+architecture per line), a CSV with the column `arch` (or `architecture`, `cell`, `arch_str`), or `all` for the whole
+space. The .npz holds `codes` float32 [B, D] and, as padded arrays, the architectures themselves: `ops` [B, N], `adj`
+[B, N, N], `num_nodes` [B], `space`.
 Example: graphnas models embed svge_nb201 all -o codes.npz"""
 
 
@@ -40,10 +41,10 @@ def embed(arguments: Sequence[str]) -> None:
     parser.add_argument("--batch_size", type=int, help="architectures at a time (default the model's own)")
     parser.add_argument("--threads", type=int, help="threads of the CPU to use (default all)")
     options = parse(parser, arguments)
-    if (options.batch_size is not None and options.batch_size < 1) or not options.out.endswith(".npz"):
-        raise UsageError(
-            f"expected --batch_size of at least 1 and --out *.npz (got {options.batch_size}, {options.out})"
-        )
+    if options.batch_size is not None and options.batch_size < 1:
+        raise UsageError(f"expected --batch_size of at least 1 (got {options.batch_size})")
+    if not options.out.endswith(".npz"):
+        raise UsageError(f"expected --out to end in .npz (got {options.out})")
     use_threads(options.threads)
     import numpy as np
 

@@ -16,7 +16,9 @@ MOST = 1000
 def run(command: str, arguments: Sequence[str]) -> None:
     """Write the export and print its folder."""
     parser = make_parser(command, DESCRIPTION)
-    parser.add_argument("folder", metavar="RUN", help="run folder of `graphnas train vae`")
+    parser.add_argument(
+        "folder", metavar="RUN", help="run folder of `graphnas train vae`, or the name of shipped weights"
+    )
     parser.add_argument(
         "--num_graphs", type=int, default=500, help=f"graphs drawn at random; at most {MOST}, see above"
     )

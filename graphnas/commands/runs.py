@@ -9,7 +9,8 @@ from torch import Tensor
 
 from graphnas.commands.parsing import UsageError
 from graphnas.errors import SpaceMismatch
-from graphnas.models import GraphVAE
+from graphnas.models import GraphVAE, load_model
+from graphnas.state_dicts import find, is_shipped, read_card
 from graphnas.tables import default_table, load_table
 from graphnas.train.config import DataConfig
 from graphnas.train.data import Prepared, prepare
@@ -17,7 +18,7 @@ from graphnas.train.vae import load_vae, read_vae_config
 
 
 class OpenRun(NamedTuple):
-    """A trained VAE in eval mode, its folder, and the data it was trained on."""
+    """A trained VAE in eval mode, the folder of what is made from it, and the data it was trained on."""
 
     folder: Path
     model: GraphVAE
@@ -26,15 +27,28 @@ class OpenRun(NamedTuple):
 
 
 def open_run(path: str) -> OpenRun:
-    """The best weights of a run folder of `graphnas train vae` and its graphs.
+    """The best weights of a run folder of `graphnas train vae`, or shipped ones by their name, and their graphs.
+
+    What is made from shipped weights goes to `runs/NAME`. A name goes before a folder of the same name, which `./NAME`
+    means in any case.
 
     Raises:
-        GraphnasError: no such run, or a damaged one.
+        GraphnasError: no such run, a damaged one, or shipped weights of no VAE.
     """
+    if is_shipped(path):
+        return open_shipped(path)
     folder = Path(path)
-    model = load_vae(folder)
     config = read_vae_config(folder).data
+    model = load_vae(folder)
     return OpenRun(folder, model.eval(), config, prepare(config))
+
+
+def open_shipped(name: str) -> OpenRun:
+    """Shipped weights and the graphs that their card says they were trained on."""
+    model, config = load_model(find(name)), DataConfig(**read_card(name)["run"]["data"])
+    if not isinstance(model, GraphVAE):
+        raise UsageError(f"{name} is a {model.registered_name} predictor, expected a VAE: see `graphnas models list`")
+    return OpenRun(Path("runs") / name, model.eval(), config, prepare(config))
 
 
 def label_values(run: OpenRun, rows: Tensor, labels: str | None, metric: str | None) -> tuple[Tensor, str]:

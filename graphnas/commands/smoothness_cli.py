@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
 INTERPOLATE = """Draw the architectures on a straight line between the codes of two, or on a great circle through the
 code of one. Each is the most common of many decodes; #1, #2, ... number distinct ones in the order they appear.
-Also writes a JSON file beside the image.
+Also writes a JSON file beside the image. `agreement` is the mean share of decodes that are the one drawn; the other
+figures are explained in docs/metrics.md.
 Example: graphnas plot interpolate runs/svge --kind circle"""
 NEIGHBOURHOOD = """Draw the architectures on a grid around the code of one, along two random orthonormal directions.
 Each is the most common of many decodes; #1, #2, ... number distinct ones in the order they appear. Also writes a JSON
-file beside the image.
+file beside the image. `agreement` is the mean share of decodes that are the one drawn; the other figures are explained
+in docs/metrics.md.
 Example: graphnas plot neighbourhood runs/svge --step 0.05"""
 QUICK_DRAWS = 50
 MOST = 625  # drawings in one image
@@ -49,7 +51,9 @@ def run(command: str, arguments: Sequence[str]) -> None:
 def interpolate(arguments: Sequence[str]) -> None:
     """Architectures along a line or a circle."""
     parser = make_parser("plot interpolate", INTERPOLATE)
-    parser.add_argument("folder", metavar="RUN", help="run folder of `graphnas train vae`")
+    parser.add_argument(
+        "folder", metavar="RUN", help="run folder of `graphnas train vae`, or the name of shipped weights"
+    )
     parser.add_argument("--kind", choices=list(STEPS), default="linear", help="line between two, or circle through one")
     parser.add_argument("--start", type=str, help="architecture as text (default a random held-out one)")
     parser.add_argument("--end", type=str, help="the other end of the line (default another random held-out one)")
@@ -86,7 +90,9 @@ def interpolate(arguments: Sequence[str]) -> None:
 def neighbourhood(arguments: Sequence[str]) -> None:
     """Architectures on a grid around one."""
     parser = make_parser("plot neighbourhood", NEIGHBOURHOOD)
-    parser.add_argument("folder", metavar="RUN", help="run folder of `graphnas train vae`")
+    parser.add_argument(
+        "folder", metavar="RUN", help="run folder of `graphnas train vae`, or the name of shipped weights"
+    )
     parser.add_argument("--arch", type=str, help="architecture in the middle, as text (default a random held-out one)")
     parser.add_argument("--size", type=int, default=9, help="codes along a side, an odd number")
     parser.add_argument("--step", type=float, default=0.1, help="distance of two codes")

@@ -102,7 +102,10 @@ def run(command: str, arguments: Sequence[str]) -> None:
             if word.startswith("--") and word.split("=")[0] not in ("--resume", "--quiet", "--threads")
         ]
         if others:
-            raise UsageError(f"--resume takes the options of the run it goes on with, not {', '.join(others)}")
+            raise UsageError(
+                f"--resume takes the options of the run it goes on with, not {', '.join(others)}: to train on from its "
+                f"weights with other options, pass --start_from {options.resume} --out FOLDER instead"
+            )
         config, out = read_vae_config(Path(options.resume)), Path(options.resume)
     else:
         config = to_config(options)

@@ -191,3 +191,14 @@ class Architectures:
         size = int(self.num_nodes[row])
         edges = self.adj[row, :size, :size].nonzero().tolist()
         return {"ops": self.ops[row, :size].tolist(), "edges": [tuple(edge) for edge in edges]}
+
+
+def expect_architectures(value: object) -> Architectures:
+    """The value itself.
+
+    Raises:
+        InvalidArchitecture: it is something else, such as texts.
+    """
+    if not isinstance(value, Architectures):
+        raise InvalidArchitecture(f"expected Architectures (got {type(value).__name__}): space.parse(text) makes them")
+    return value

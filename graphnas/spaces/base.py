@@ -12,7 +12,7 @@ import torch
 from torch import Generator, Tensor
 
 from graphnas.errors import InvalidArchitecture, OutsideSpace, UnknownName
-from graphnas.spaces.architectures import Architectures
+from graphnas.spaces.architectures import Architectures, expect_architectures
 from graphnas.spaces.cell_matrices import CellLayout, CellMatrices, vertex_matrices
 
 INPUT, OUTPUT = 0, 1
@@ -90,7 +90,7 @@ class SearchSpace(ABC):
         Raises:
             InvalidArchitecture: naming the first bad row, the rule it breaks and the value it has.
         """
-        for rule in self.rules(archs):
+        for rule in self.rules(expect_architectures(archs)):
             if not bool(rule.holds.all()):
                 row = int((~rule.holds).nonzero()[0])
                 raise InvalidArchitecture(

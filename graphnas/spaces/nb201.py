@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from graphnas.errors import InvalidArchitecture
-from graphnas.spaces.architectures import Architectures
+from graphnas.spaces.architectures import Architectures, expect_architectures
 from graphnas.spaces.base import INPUT, OUTPUT, as_lines, hash_keys
 from graphnas.spaces.cell_matrices import CellLayout, CellMatrices
 from graphnas.spaces.fixed import FixedSpace, Layout, build_layout
@@ -69,7 +69,7 @@ class NB201(FixedSpace):
 
     def check(self, archs: Architectures) -> Architectures:
         """The batch itself if every row is valid; the rules are gone through only to name what is wrong."""
-        return archs if bool(self.is_valid(archs).all()) else super().check(archs)
+        return archs if bool(self.is_valid(expect_architectures(archs)).all()) else super().check(archs)
 
     def enumerate(self) -> Architectures:
         """All 15,625 strings in the order of `rank`: each was trained and has a label of its own."""

@@ -105,9 +105,20 @@ class Table:
 
     @property
     def default_metric(self) -> str:
-        """The metric meant where nobody names one: a validation accuracy, else an accuracy, else the first."""
+        """The metric meant where nobody names one: a validation accuracy, else the only accuracy, else the only one.
+
+        Raises:
+            InvalidValues: several, none of which is called so.
+        """
         accuracies = [name for name in self.measured if "accuracy" in name]
-        return next((name for name in accuracies if "valid" in name), (*accuracies, self.metrics[0])[0])
+        validation = [name for name in accuracies if "valid" in name]
+        found = validation[:1] or accuracies or list(self.measured or self.metrics)
+        if len(found) > 1:
+            raise InvalidValues(
+                f"{self.source or 'the table'} has several metrics, say which is meant with metric= or --metric: "
+                f"{', '.join(found)}"
+            )
+        return found[0]
 
     @cached_property
     def runs(self) -> dict[int, tuple[int, ...]]:

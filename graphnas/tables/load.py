@@ -16,6 +16,7 @@ from graphnas.tables.cell_json import import_cells
 from graphnas.tables.compact import is_compact, load_compact, save_compact
 from graphnas.tables.digits import NAME as DIGITS
 from graphnas.tables.digits import digits_table
+from graphnas.tables.header import looks_like_header, other_separator
 from graphnas.tables.nb101 import read_nb101
 from graphnas.tables.nb201 import (
     BZ2_HEAD,
@@ -167,6 +168,8 @@ def _detect_text(path: Path, head: bytes) -> str:
         return "cells"
     if "," in first and first.rstrip("\r\n").isprintable():
         return "csv"
+    if looks_like_header(first) and (sign := other_separator(first)) is not None:
+        raise CorruptFile(f"{path}: expected a CSV with commas between the cells (got {sign}): save it with commas")
     raise CorruptFile(f"{path}: expected {KNOWN_FORMS} (it begins with {head[:16]!r})")
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from graphnas.errors import CorruptFile, InvalidArchitecture, SpaceMismatch, UnknownName
 from graphnas.spaces import Architectures, SearchSpace, get_space
 from graphnas.tables.base import Table
+from graphnas.tables.header import ARCH_COLUMNS, arch_column
 from graphnas.tables.lookup import Lookup, hash_keys, usual_identity
 
 UNREADABLE = (EOFError, gzip.BadGzipFile, zlib.error)  # what a cut or damaged gzip file raises
@@ -76,20 +77,21 @@ class _Column(NamedTuple):
 def read_csv(
     path: Path,
     space: SearchSpace | None = None,
-    arch: str = "arch",
+    arch: str | None = None,
     columns: Columns | None = None,
     units: Mapping[str, str] | None = None,
     repeats: Repeats = "refuse",
 ) -> Table:
     """Table of a CSV with a header line.
 
-    Architectures come from the column `arch` in the text form of the space, or from `matrix` (rows joined by /) and
-    `ops` (interior operations, comma separated); a column `hash` with them is kept as the official MD5.
+    Architectures come from the column `arch` (or `architecture`, `cell`, `arch_str`) in the text form of the space, or
+    from `matrix` (rows joined by /) and `ops` (interior operations, comma separated); a column `hash` with them is kept
+    as the official MD5.
 
     Args:
         path: .csv or .csv.gz.
         space: the search space; a CSV does not say which.
-        arch: header of the architecture column.
+        arch: header of the architecture column, where it has none of these names.
         columns: which columns hold values: their headers, or header -> name or (name, epochs). Columns without epochs
             beside others that have them are constants. By default all columns that begin with a number.
         units: unit per metric name; a CSV does not say.
@@ -97,12 +99,15 @@ def read_csv(
 
     Raises:
         SpaceMismatch: without a space.
-        CorruptFile: no architecture column, a cell that is no number, repeated rows that disagree.
+        CorruptFile: no architecture column, no row, a cell that is no number, repeated rows that disagree.
         InvalidArchitecture: naming the row.
         UnknownName: a column that is not there.
     """
     if space is None:
-        raise SpaceMismatch(f'{path} does not say which search space it is about: pass one, such as space="nb201"')
+        raise SpaceMismatch(
+            f"{path} does not say which search space it is about: pass one, such as --space nb201 "
+            '(in Python space="nb201")'
+        )
     with open_text(path) as stream:
         try:
             header, *rows = csv.reader(stream)
@@ -115,8 +120,9 @@ def read_csv(
     if ragged is not None:
         raise CorruptFile(f"{path}: line {ragged} has {len(rows[ragged - 2])} cells where the header has {len(header)}")
     cells = dict(zip(header, zip(*rows, strict=True), strict=True)) if rows else {name: () for name in header}
-    archs = parse_lines(space, path, list(enumerate(_arch_texts(path, cells, arch), 2)))
-    chosen = _choose(path, cells, columns, {arch, "matrix", "ops", "hash"})
+    column = _arch_column(path, cells, arch)
+    archs = parse_lines(space, path, list(enumerate(_arch_texts(cells, column), 2)))
+    chosen = _choose(path, cells, columns, {column, "matrix", "ops", "hash"})
     table = _assemble(path, space, archs, cells, chosen, units or {})
     if repeats == "runs":
         return _as_runs(table)
@@ -124,12 +130,21 @@ def read_csv(
     return table
 
 
-def _arch_texts(path: Path, cells: Mapping[str, Sequence[str]], arch: str) -> Sequence[str]:
-    if arch in cells:
-        return cells[arch]
-    if {"matrix", "ops"} <= cells.keys():
-        return [f"{matrix}:{ops}" for matrix, ops in zip(cells["matrix"], cells["ops"], strict=True)]
-    raise CorruptFile(f"{path}: expected a column {arch!r}, or matrix and ops (got {', '.join(cells)})")
+def _arch_column(path: Path, cells: Mapping[str, Sequence[str]], asked: str | None) -> str:
+    """The column of architectures; "matrix" where that and `ops` hold them."""
+    found = asked or arch_column(cells)
+    if {"matrix", "ops"} <= cells.keys() and (asked or ARCH_COLUMNS[0]) not in cells:
+        return "matrix"
+    if found is None or found not in cells:
+        expected = f"{asked!r}" if asked else f"{ARCH_COLUMNS[0]!r} (or {', '.join(ARCH_COLUMNS[1:])})"
+        raise CorruptFile(f"{path}: expected a column {expected}, or matrix and ops (got {', '.join(cells)})")
+    return found
+
+
+def _arch_texts(cells: Mapping[str, Sequence[str]], column: str) -> Sequence[str]:
+    if column != "matrix":
+        return cells[column]
+    return [f"{matrix}:{ops}" for matrix, ops in zip(cells["matrix"], cells["ops"], strict=True)]
 
 
 def _choose(path: Path, cells: Mapping[str, Sequence[str]], columns: Columns | None, taken: set[str]) -> list[_Column]:
@@ -143,6 +158,8 @@ def _choose(path: Path, cells: Mapping[str, Sequence[str]], columns: Columns | N
     if unknown is not None:
         raise UnknownName(f"column of {path.name}", unknown, cells)
     if not wanted:
+        if not next(iter(cells.values()), ()):
+            raise CorruptFile(f"{path}: expected rows below the header (got none)")
         raise CorruptFile(f"{path}: no column of numbers beside the architectures (got {', '.join(cells)})")
     plain = None if any(isinstance(place, tuple) for place in wanted.values()) else 0
     return [
@@ -236,10 +253,12 @@ def _refuse_conflicts(path: Path, table: Table, first_line: int) -> None:
         1
     )
     if not agree.all():
-        first, second = sorted(int(row) + first_line for row in pairs[~agree][0])
+        clashes = pairs[~agree]
+        first, second = sorted((clashes[clashes.max(1).argmin()] + first_line).tolist())
         raise CorruptFile(
-            f"{path}: lines {first} and {second} give other values to the same architecture: "
-            'remove one, or read a CSV with repeats="runs" if they are repeated trainings'
+            f"{path}: lines {first} and {second} give other values to the same architecture: remove one; if they are "
+            "repeated trainings, `graphnas train predictor` and `graphnas data convert` take --repeats runs "
+            '(in Python load_table(..., repeats="runs"))'
         )
 
 

@@ -123,7 +123,7 @@ def test_the_last_value_of_a_short_search_counts_to_the_end() -> None:
     assert [row["method"] for row in rows] == ["b", "a"] and rows[1]["after 3"] == "2.000"
 
 
-def test_hypervolumes_are_shares_of_what_anyone_found() -> None:
+def test_hypervolumes_are_shares_of_what_anyone_found(tmp_path: Path) -> None:
     costs = SPACE.cost(SPACE.enumerate()[:4])["flops"].tolist()
     worst, best = max(costs), min(costs)
     histories = {"a": {0: history([0.0, 1.0, math.nan, 0.5])}, "failed": {0: history([math.nan] * 4)}}
@@ -131,4 +131,6 @@ def test_hypervolumes_are_shares_of_what_anyone_found() -> None:
     share = [(worst - cost) / (worst - best) for cost in costs]
     last = 0.5 * max(share[1], share[3]) + 0.5 * share[1]
     assert curves["a"][0] == pytest.approx([0.0, share[1], share[1], last]) and curves["failed"][0] == [0.0] * 4
+    write_report(histories, config(cost="flops"), tmp_path)
+    assert "and flops: the share, from 0 to 1, of the rectangle" in (tmp_path / "comparison.md").read_text()
     assert hypervolume_curves({"failed": histories["failed"]}, config(cost="flops")) == {"failed": {0: [0.0] * 4}}

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from graphnas.bo import surrogate_search, surrogates
+from graphnas.bo import latent_bo, surrogate_search, surrogates
 from graphnas.bo.acquisition import ACQUISITIONS, log_expected_improvement
 from graphnas.bo.codes import LatentCodes, default_pool
 from graphnas.bo.latent_bo import LatentBO
@@ -146,6 +146,23 @@ def test_a_shortlist_changes_no_batch(acquisition: str, monkeypatch: pytest.Monk
     monkeypatch.setattr(surrogate_search, "SHORTLIST", 3)
     assert search.pick(posterior, search.codes.points, 9, seeded(0)).tolist() == whole.tolist()
     assert len(search.pick(posterior, search.codes.points[:2], 9, seeded(0))) == 2
+
+
+def test_around_points_of_known_architectures_others_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as points were asked about, none known, no two alike, by a decoder that gives the nearest code's."""
+    search = LatentBO(MODEL, SPACE, proposal="box", initial=6, seed=2)
+    codes = search.codes.codes
+    nearest = lambda model, wanted, sample: SPACE.enumerate()[torch.cdist(wanted, codes).argmin(1)]  # noqa: E731
+    monkeypatch.setattr(latent_bo, "decode_all", nearest)
+    spend(search, 12)
+    posterior, box = search.posterior(), search.region()
+    points = search.codes.place(search.archs)[:4].clamp(0, 1)
+    found = search.nearby(posterior, 0.0, points, box, seeded(0))
+    assert 0 < len(found) <= 4 and bool(search.fresh(found).all()) and bool(SPACE.is_valid(found).all())
+    assert search.nearby(posterior, 0.0, points, box, seeded(0)) == found
+    assert len(search.nearby(posterior, 0.0, points[:1], box, seeded(0))) == 1
+    search.within(lambda archs: torch.zeros(len(archs), dtype=torch.bool))
+    assert len(search.nearby(posterior, 0.0, points, box, seeded(0))) == 0
 
 
 def test_the_region_halves_without_improvement_and_starts_anew() -> None:

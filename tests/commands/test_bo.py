@@ -92,8 +92,19 @@ def test_a_front_under_a_limit(tmp_path: Path, capsys: Capture) -> None:
     for row in front:
         better = (values >= float(row["value"])) & (costs <= int(row["params"]))
         assert int((better & ((values > float(row["value"])) | (costs < int(row["params"])))).sum()) == 0
-    assert (own / "front.png").is_file()
+    assert (own / "front.png").is_file() and "test" not in front[0]
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:-1]] == [row["params"] for row in front]
+
+
+def test_a_front_with_a_test_metric(tmp_path: Path, capsys: Capture) -> None:
+    labels = write_labels(tmp_path / "toy.csv")
+    words = ["--labels", labels, "--metric=score", "--test_metric=error", "--cost=params", "--queries=14"]
+    assert bo(*words, "--out", tmp_path / "out", method="raw_gp") == 0
+    shown = [line.split() for line in capsys.readouterr().out.splitlines()[:-1]]
+    assert shown[0] == ["params", "value", "test", "architecture"]
+    tests = {one["arch"]: one["test"] for one in evaluations(tmp_path / "out", "raw_gp-0")}
+    assert all(float(test) == pytest.approx(tests[arch], abs=1e-4) for _, _, test, arch in shown[1:])
+    assert "test" in next(csv.DictReader((tmp_path / "out" / "reports" / "raw_gp-0" / "front.csv").open()))
 
 
 def test_labels_of_a_part_are_snapped_to_and_counted(tmp_path: Path, capsys: Capture) -> None:
@@ -122,7 +133,8 @@ COMPARE = ["--compare", "--seeds=3", "--methods", "random", "local"]
 def test_a_comparison(tmp_path: Path, capsys: Capture) -> None:
     assert bo(*COMPARE, "--out", tmp_path / "one") == 0
     shown = capsys.readouterr().out
-    assert shown.strip() == (tmp_path / "one" / "comparison.md").read_text().strip()
+    text, fence, settings = (tmp_path / "one" / "comparison.md").read_text().partition("```json")
+    assert shown.strip() == text.strip() and fence and '"queries": 8' in settings
     names = [f"{name}-{seed}.json" for name in ("local", "random") for seed in range(3)]
     assert list(results(tmp_path / "one")) == names
     assert shown.splitlines()[0] == "| method | seeds | after 1 | after 3 | after 5 | after 8 | t-test p | Wilcoxon p |"
@@ -138,8 +150,9 @@ def test_processes_of_a_comparison_change_nothing(tmp_path: Path, capsys: Captur
     assert (tmp_path / "1" / "comparison.md").read_text() == (tmp_path / "2" / "comparison.md").read_text()
     capsys.readouterr()
     assert bo(*COMPARE, "--jobs=2", "--metric=nix", "--out", tmp_path / "3") == 2
-    error = capsys.readouterr().err
-    assert error == "graphnas: unknown metric 'nix': known are score\n" and not (tmp_path / "3").exists()
+    hint = "labels with other metrics are passed by --labels FILE"
+    assert capsys.readouterr().err == f"graphnas: unknown metric 'nix': known are score; {hint}\n"
+    assert not (tmp_path / "3").exists()
 
 
 def test_without_a_model_the_rest_is_compared(tmp_path: Path, capsys: Capture) -> None:
@@ -275,7 +288,10 @@ def test_nothing_but_failures_is_an_error(tmp_path: Path, monkeypatch: pytest.Mo
         (["--compare", "--seeds=0"], "--seeds must be at least 1"),
         (["--compare", "--jobs=0"], "--jobs must be at least 1"),
         (["--threads=0"], "--threads must be at least 1"),
-        (["--metric=nix"], "unknown metric 'nix': known are score"),
+        (
+            ["--metric=nix"],
+            "unknown metric 'nix': known are score; labels with other metrics are passed by --labels FILE",
+        ),
         (["--test_metric=nix"], "unknown metric 'nix'"),
         (["--space=nowhere"], "unknown search space 'nowhere': known are"),
         (["--space=enas6"], "enas6 has no built-in labels: pass --oracle.labels FILE"),
@@ -289,10 +305,10 @@ def test_nothing_but_failures_is_an_error(tmp_path: Path, monkeypatch: pytest.Mo
         (["--method=local", "--acquisition=nix"], "unknown acquisition 'nix'"),
         ([*COMPARE, "--surrogate=nix"], "unknown surrogate 'nix'"),
         (["--method=raw_gp", "--surrogate=nix"], "unknown surrogate 'nix'"),
-        (["--cost=weight"], "Given value: weight"),
-        (["--proposal=sphere"], "sphere"),
+        (["--cost=weight"], "--cost: expected params or flops (got weight) (see `graphnas bo --help`)"),
+        (["--proposal=sphere"], "--proposal: expected codes, mutants, box or trust_region (got sphere)"),
         (["--queries=0"], "queries must be at least 1"),
-        (["--queries=many"], "many"),
+        (["--queries=many"], "--queries: expected a whole number (got many)"),
         (["--queries=788"], "788 queries are more than the 787 architectures of toy"),
         (["--max_params=0"], "max_params must be positive"),
         (["--max_params=9", "--queries=300"], "more than the 297 architectures of toy to choose from with params <= 9"),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from graphnas.cli import main
 from graphnas.commands import data
 from graphnas.errors import DownloadFailed, InvalidValues, MissingData, UnknownName
 from graphnas.networks import images
@@ -62,6 +63,16 @@ def test_convert(tmp_path: Path) -> None:
     report = data.convert("toy", tmp_path / "a.npz", bar=False)
     assert report["path"] == str(tmp_path / "a.npz") and report["bytes"] == (tmp_path / "a.npz").stat().st_size
     assert data.info(tmp_path / "a.npz")["source"] == "closed form"
+
+
+def test_convert_with_repeated_trainings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, out = tmp_path / "a.csv", tmp_path / "a.npz"
+    path.write_text('arch,accuracy\n"01/00:",1\n"01/00:",3\n')
+    words = ["data", "convert", str(path), "--space=toy", f"--out={out}", "--quiet"]
+    assert main(words) == 2
+    assert "lines 2 and 3 give other values" in capsys.readouterr().err and not out.exists()
+    assert main([*words, "--repeats=runs"]) == 0
+    assert data.info(out)["rows"] == 1
 
 
 def test_download_by_hand_says_so() -> None:

@@ -46,7 +46,7 @@ def test_a_file_is_ranked(predictor: Path, tmp_path: Path, capsys: pytest.Captur
     lines, table, out = tmp_path / "a.txt", tmp_path / "a.csv", tmp_path / "ranked.csv"
     lines.write_text("\n".join(texts) + "\n\n")
     with table.open("w", newline="") as stream:
-        csv.writer(stream).writerows([["name", "arch"], *(["x", text] for text in texts)])
+        csv.writer(stream).writerows([["name", "architecture"], *(["x", text] for text in texts)])
     found = []
     for source in (lines, table):
         assert main(["predict", str(predictor), str(source), "--out", str(out)]) == 0
@@ -55,6 +55,22 @@ def test_a_file_is_ranked(predictor: Path, tmp_path: Path, capsys: pytest.Captur
     scores = [float(row["prediction"]) for row in found[0]]
     assert scores == sorted(scores, reverse=True) and all(float(row["std"]) > 0 for row in found[0])
     assert capsys.readouterr().out.count("|") > 7
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("net,score", "line 1 is the header of a CSV without a column of architectures: name it arch (or architecture"),
+        ("arch;score", "line 1 is the header of a CSV with semicolons between the cells: save it with commas"),
+    ],
+)
+def test_a_header_is_told_from_an_architecture(
+    header: str, message: str, predictor: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"{header}\n{GOOD},1\n")
+    assert main(["predict", str(predictor), str(path), "--out", str(tmp_path / "r.csv")]) == 2
+    assert message in capsys.readouterr().err
 
 
 def test_a_whole_space_is_ranked(predictor: Path, tmp_path: Path) -> None:
@@ -118,6 +134,32 @@ def test_too_few_labels_beside_those_kept_aside(tmp_path: Path, capsys: pytest.C
     assert "6 labels leave 4 to learn from beside 2 to judge on" in capsys.readouterr().err and not out.exists()
     path.write_text(cells(*"1111112"))
     assert main([*words, "--held_out", "0"]) == 0
+    assert "judged on" not in capsys.readouterr().err
+
+
+def test_figures_say_what_they_rest_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, out = tmp_path / "my.csv", tmp_path / "out"
+    path.write_text(cells(*map(str, range(40))))
+    words = ["train", "predictor", "--labels", str(path), "--space", "nb201", "--model", "ridge", "--out", str(out)]
+    assert main(words) == 0
+    printed = capsys.readouterr()
+    count = json.loads((out / "predictor.json").read_text())["judged_on"]
+    assert 8 <= count < 20 and f"judged_on {count}" in " ".join(printed.out.split())
+    assert f"judged on {count} labels only: these figures are rough" in printed.err
+
+
+def test_repeated_trainings_are_learned_by_their_mean(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, out = tmp_path / "my.csv", tmp_path / "out"
+    path.write_text(cells(*map(str, range(20))) + cells(*map(str, range(2, 22))).partition("\n")[2])
+    words = ["train", "predictor", "--labels", str(path), "--space", "nb201", "--held_out", "0", "--model", "ridge"]
+    assert main([*words, "--out", str(out)]) == 2
+    assert "lines 2 and 22 give other" in capsys.readouterr().err
+    assert main([*words, "--repeats", "runs", "--out", str(out)]) == 0
+    assert load_predictor(out).y.tolist() == [value + 1 for value in range(20)]
+    assert main(["evaluate", "predictor", str(out)]) == 2  # reads the same labels in the same way
+    assert "0 labels beside those the predictor learned from" in capsys.readouterr().err
+    assert main([*words[:2], "--labels", "digits201", "--repeats", "runs", "--out", str(tmp_path / "b")]) == 2
+    assert "digits201 is no CSV" in capsys.readouterr().err
 
 
 def test_rows_without_a_label_are_left_out_and_named_by_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

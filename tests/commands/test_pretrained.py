@@ -76,11 +76,42 @@ def test_embed_a_space_and_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert main(["models", "embed", str(weights), str(tmp_path / "some.txt"), "-o", str(out)]) == 0
     with np.load(out) as found:
         np.testing.assert_allclose(found["codes"], expected[5:8], atol=1e-6)
-    for words in (["none", "all"], [str(weights), "none.txt"], [str(weights), "all", "--batch_size", "0"],
-                  [str(weights), "all", "-o", "codes.csv"]):  # fmt: skip
+    (tmp_path / "some.csv").write_text("arch_str\n" + "".join(f'"{text}"\n' for text in space.format(archs[5:8])))
+    assert main(["models", "embed", str(weights), str(tmp_path / "some.csv"), "-o", str(out)]) == 0
+    with np.load(out) as found:
+        np.testing.assert_allclose(found["codes"], expected[5:8], atol=1e-6)
+    for words, text in (
+        (["none", "all"], "none"),
+        ([str(weights), "none.txt"], "none.txt"),
+        ([str(weights), "all", "--batch_size", "0"], "expected --batch_size of at least 1 (got 0)"),
+        ([str(weights), "all", "-o", "codes.csv"], "expected --out to end in .npz (got codes.csv)"),
+    ):
         capsys.readouterr()
         assert main(["models", "embed", *words]) == 2
-        assert capsys.readouterr().err.count("\n") == 1
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1 and text in error
+
+
+def test_shipped_weights_rank_and_are_judged_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cells.txt").write_text("\n".join(get_space("nb201").format(get_space("nb201").sample(5))))
+    assert main(["predict", "svge_nb201-digits", "cells.txt", "--out", "ranking.csv"]) == 0
+    lines = (tmp_path / "ranking.csv").read_text().splitlines()
+    assert len(lines) == 6 and lines[0] == "rank,arch,prediction,std" and lines[1].endswith(",")
+    assert main(["predict", "gin_nb201", "cells.txt"]) == 2
+    assert (
+        "learned no label and ranks nothing: shipped weights that do are svge_nb201-digits" in capsys.readouterr().err
+    )
+    sizes = ["--num_graphs=20", "--encodings=1", "--decodings=2", "--prior_points=20", "--prior_codes=100"]
+    assert main(["evaluate", "vae", "arch2vec_nb201", *sizes]) == 0
+    exact = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("exact "))
+    assert exact.split()[1] == "1.0000"
+    assert main(["plot", "interpolate", "arch2vec_nb201", "--steps=3", "--draws=0"]) == 0
+    made = {path.relative_to(tmp_path).as_posix() for path in (tmp_path / "runs").rglob("*") if path.is_file()}
+    assert "runs/arch2vec_nb201/evaluation-test.json" in made and len(made) >= 2
+    assert main(["evaluate", "vae", "gin_nb201"]) == 2 and "is a gin predictor" in capsys.readouterr().err
 
 
 @pytest.fixture

@@ -176,3 +176,22 @@ def test_whole_nb101_is_looked_up_at_once() -> None:
     assert torch.equal(everything.query(archs[order], "number"), numbers[order])
     edited = space.mutate(archs[order[:1000]], torch.Generator().manual_seed(1))
     assert torch.equal(everything.query(edited, "number"), space.index(edited).float())
+
+
+@pytest.mark.parametrize(
+    ("measured", "meant"),
+    [
+        (("index",), "index"),
+        (("train_accuracy", "valid_accuracy", "valid_accuracy_12"), "valid_accuracy"),
+        (("loss", "test_accuracy"), "test_accuracy"),
+    ],
+)
+def test_the_metric_meant_where_nobody_names_one(measured: tuple[str, ...], meant: str) -> None:
+    assert table([[[[0.5] * len(measured)]]], measured).default_metric == meant
+
+
+@pytest.mark.parametrize("measured", [("index", "score"), ("train_accuracy", "test_accuracy", "loss")])
+def test_several_metrics_have_to_be_told_apart(measured: tuple[str, ...]) -> None:
+    """A column of row numbers was searched and learned without a word."""
+    with pytest.raises(InvalidValues, match=f"my.csv has several metrics, say which .*--metric: {measured[0]}, "):
+        _ = table([[[[0.5] * len(measured)]]], measured, source="my.csv").default_metric

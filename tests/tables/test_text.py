@@ -44,6 +44,17 @@ def test_csv(tmp_path: Path, name: str, end: str) -> None:
     assert math.isnan(loss[0]) and loss[1] == 0.25
 
 
+@pytest.mark.parametrize("name", ["architecture", "cell", "arch_str"])
+def test_other_names_of_the_column_of_architectures(tmp_path: Path, name: str) -> None:
+    table = load_table(write(tmp_path / "a.csv", f"{name},accuracy", f"{ROWS[0]},1", f"{ROWS[1]},2"), space="nb201")
+    assert table.metrics == ("accuracy",) and table.architectures.equal(table.space.parse(ROWS)).all()
+
+
+def test_arch_comes_before_its_other_names(tmp_path: Path) -> None:
+    table = load_table(write(tmp_path / "a.csv", "cell,arch,accuracy", f"7,{ROWS[0]},1"), space="nb201")
+    assert table.metrics == ("cell", "accuracy")
+
+
 def test_columns_with_names_budgets_and_constants(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "genotype,acc12,acc200,macs,other", f"{ROWS[0]},60,90,1234567890123,bad")
     table = load_table(
@@ -91,7 +102,9 @@ def test_space_is_asked_for(tmp_path: Path) -> None:
     [
         (["arch,accuracy", f"{ROWS[0]},1", f"{ROWS[1]},high"], {}, CorruptFile, "line 3: accuracy is a number.*'high'"),
         (["arch,accuracy", f"{ROWS[0]},1", f"{ROWS[1]}"], {}, CorruptFile, "line 3 has 1 cells"),
-        (["cell,accuracy", f"{ROWS[0]},1"], {}, CorruptFile, "expected a column 'arch'.*cell, accuracy"),
+        (["net,accuracy", f"{ROWS[0]},1"], {}, CorruptFile, "expected a column 'arch' .or architecture.*net, accuracy"),
+        (["arch,accuracy"], {}, CorruptFile, "expected rows below the header"),
+        (["arch;accuracy", f"{ROWS[0]};1"], {}, CorruptFile, "commas between the cells .got semicolons"),
         (["arch,name", f"{ROWS[0]},x"], {}, CorruptFile, "no column of numbers"),
         (["arch,accuracy", f"{ROWS[0]},1"], {"columns": ["acc"]}, UnknownName, "column of a.csv 'acc'.*accuracy"),
         (["arch,accuracy", f"{ROWS[0]},1", "|none~0|,1"], {}, InvalidArchitecture, "a.csv: line 3"),
@@ -100,6 +113,12 @@ def test_space_is_asked_for(tmp_path: Path) -> None:
             {},
             CorruptFile,
             "lines 2 and 4 give other",
+        ),
+        (
+            ["arch,accuracy", *(f"{row},{value}" for value in (1, 2) for row in (ROWS[1], ROWS[0]))],
+            {},
+            CorruptFile,
+            "lines 2 and 4 give other values.*--repeats runs",
         ),
     ],
 )

@@ -12,7 +12,14 @@ import yaml
 from torch import Tensor
 
 from graphnas import create_model, get_space, list_models, list_spaces
-from graphnas.errors import CheckpointMismatch, GraphnasError, InvalidValues, MissingData, UnknownName
+from graphnas.errors import (
+    CheckpointMismatch,
+    GraphnasError,
+    InvalidArchitecture,
+    InvalidValues,
+    MissingData,
+    UnknownName,
+)
 from graphnas.metrics import kendall_tau
 from graphnas.models import EncoderHead, save_model
 from graphnas.spaces import Architectures
@@ -57,6 +64,16 @@ def test_learns_the_score_of_the_toy_space(name: str) -> None:
     predicted = fitted.predict(archs[300:])
     assert kendall_tau(predicted, y[300:]) > 0.8
     assert predicted.dtype == torch.float64 and float((predicted - y[300:]).abs().mean()) < 0.1  # in the labels' unit
+
+
+@pytest.mark.parametrize("name", ["ridge", "gin"])
+def test_architectures_of_another_space_are_refused(name: str) -> None:
+    space = get_space("toy")
+    archs = space.sample(30)
+    fitted = fit_predictor(name, archs, torch.arange(30.0), space, device="cpu", epochs=1)
+    for ask in (fitted.predict, fitted.predict_std):
+        with pytest.raises(InvalidArchitecture, match="is not in toy"):
+            ask(get_space("nb201").sample(2))
 
 
 def test_same_seed_same_predictions() -> None:

@@ -1,0 +1,27 @@
+"""What the parser library says about a wrong value, in the words of an option."""
+
+from __future__ import annotations
+
+import re
+
+UNION = re.compile(
+    r'Parser key "(?P<key>[^"]+)": Does not validate against any of the Union subtypes; Subtypes: \[(?P<types>.*?)\]; '
+    r"Errors: .*; Given value type: .*?; Given value: (?P<value>.*)"
+)
+ONE = re.compile(r'Parser key "(?P<key>[^"]+)": Expected a (?P<types>.*?)\. Got value: (?P<value>.*)')
+TYPE = re.compile(r"typing\.Literal\[(?P<names>[^]]*)\]|<class '(?P<kind>\w+)'>")
+WORDS = {"int": ["a whole number"], "float": ["a number"], "str": ["text"], "bool": ["true or false"], "NoneType": []}
+
+
+def reword(message: str) -> str:
+    """`--NAME: expected A, B or C (got VALUE)` where the message is about plain values, else the message as it is."""
+    found = UNION.fullmatch(message) or ONE.fullmatch(message)
+    if found is None or TYPE.sub("", found["types"]).strip(", "):
+        return message
+    choices: list[str] = []
+    for one in TYPE.finditer(found["types"]):
+        if one["kind"] is not None and one["kind"] not in WORDS:
+            return message
+        choices += WORDS[one["kind"]] if one["kind"] else re.findall("'([^']*)'", one["names"])
+    expected = " or ".join(filter(None, (", ".join(choices[:-1]), choices[-1]))) if choices else "nothing"
+    return f"--{found['key']}: expected {expected} (got {found['value']})"

@@ -1,0 +1,37 @@
+"""docs/metrics.md explains every figure that is printed."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+import torch
+
+from graphnas.bo.board_report import COLUMNS
+from graphnas.bo.smoothness import Smoothness
+from graphnas.cli import main
+from graphnas.train.predictor_evaluation import measure
+from graphnas.train.predictor_report import DETAILS
+
+PAGE = (Path(__file__).resolve().parents[1] / "docs" / "metrics.md").read_text()
+SMOOTHNESS = [field.name for field in fields(Smoothness) if field.name != "steps"]
+VAE = [column.key.partition("_masked")[0].partition("_isomorphic")[0] for column in COLUMNS]
+
+
+@pytest.mark.parametrize("name", [*measure(torch.arange(9.0), torch.arange(9.0)), *DETAILS, *SMOOTHNESS, *VAE])
+def test_every_figure_is_explained(name: str) -> None:
+    assert f"`{name}`" in PAGE or f"`{name}…`" in PAGE
+
+
+COMMANDS = [
+    "train predictor", "evaluate predictor", "evaluate vae", "leaderboard predictor", "leaderboard vae",
+    "plot interpolate", "plot neighbourhood", "bo",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_says_where(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([*command.split(), "--help"])
+    assert "docs/metrics.md" in capsys.readouterr().out
