@@ -70,7 +70,8 @@ def run_beyond(
     """Search the trained space, then the larger one, with one budget; goes on where it was interrupted.
 
     What is known of the trained space is what the larger one is searched from. Where the oracle cannot judge the larger
-    space all evaluations are spent in the trained one, and the candidates are ranked only.
+    space all evaluations are spent in the trained one, and the candidates are ranked only. The budget of a folder
+    cannot grow: more evaluations of the trained space would change what is asked for in the larger one.
 
     Args:
         config: the search; its budget is that of both spaces.
@@ -91,10 +92,10 @@ def run_beyond(
     judge = judge_beyond(larger, model.space, config.oracle)
     kept = options.share(config.queries) if judge.oracle is not None else 0
     own = folder / "beyond" / f"{larger.name}-{config.method}-{config.seed}"
-    claim(config, own, write=False, more=asdict(options))
+    claim(config, own, write=False, more=asdict(options), grows=False)
     setting = Setting(replace(config, queries=config.queries - kept), model, larger)
     result = read_result(run_one(setting, config.method, config.seed, folder, report, stop_on_error))
-    claim(config, own, more=asdict(options))
+    claim(config, own, more=asdict(options), grows=False)
     inside, outside = as_history(result), History([])
     searcher = make_searcher_beyond(setting, options, larger, inside)
     left = (config.max_seconds or math.inf) - inside.seconds

@@ -15,7 +15,7 @@ from graphnas.bo.config import SearchConfig
 from graphnas.bo.methods import make_searcher
 from graphnas.bo.oracles import SnappedOracle
 from graphnas.bo.search import Evaluation, History, evaluate, run_search
-from graphnas.bo.search_folder import alone, claim
+from graphnas.bo.search_folder import alone, claim, is_extended
 from graphnas.bo.searcher import Searcher
 from graphnas.bo.setting import Setting
 from graphnas.errors import GraphnasError
@@ -32,7 +32,9 @@ def run_one(
     setting: Setting, method: str, seed: int, folder: Path, report: Callable[[Evaluation], None] | None = None,
     stop_on_error: bool = False,
 ) -> Path:  # fmt: skip
-    """One search to its end; goes on with one that was interrupted and leaves a finished one alone.
+    """One search to its end; goes on with one that was interrupted or had a smaller budget.
+
+    A finished one is left alone.
 
     Args:
         setting: what it searches in.
@@ -53,7 +55,7 @@ def run_one(
     result = folder / "results" / f"{name}.json"
     claim(config, folder, write=False)
     made = finite({"search": asdict(config)})
-    if is_finished(result, made):
+    if not is_extended(result, made) and is_finished(result, made):
         return result
     searcher = make_searcher(setting, method, seed)
     claim(config, folder)

@@ -4,16 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from graphnas.bo.acquisition import ACQUISITIONS
 from graphnas.bo.baselines import LocalSearch, RandomSearch, RegularisedEvolution
+from graphnas.bo.config import SearchConfig
 from graphnas.bo.latent_bo import LatentBO, LatentRandom
 from graphnas.bo.pareto import ParetoBO, ParetoEvolution
 from graphnas.bo.pool_bo import PoolBO
 from graphnas.bo.searcher import Searcher
 from graphnas.bo.setting import Setting
+from graphnas.bo.surrogates import SURROGATES
 from graphnas.registry import Registry
 
 METHODS: Registry[Callable[[Setting, int], Searcher]] = Registry("search method")
 """(setting, seed) -> search."""
+
+
+def check_names(config: SearchConfig) -> None:
+    """Refuse names that nothing is registered for, even where the method would not use them.
+
+    Raises:
+        UnknownName: of an acquisition or a surrogate.
+    """
+    ACQUISITIONS[config.acquisition]
+    SURROGATES[config.surrogate]
 
 
 def make_searcher(setting: Setting, method: str, seed: int) -> Searcher:
@@ -23,6 +36,7 @@ def make_searcher(setting: Setting, method: str, seed: int) -> Searcher:
         UnknownName: an unknown method, acquisition or surrogate.
         InvalidValues: a search in a latent space without a model.
     """
+    check_names(setting.config)
     searcher = METHODS[method](setting, seed).resorting_to(setting.pool)
     return searcher.within(setting.allowed) if setting.limits else searcher
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
@@ -23,7 +24,7 @@ class Answer(NamedTuple):
     test: float
     """What is reported and never searched for; NaN where unknown."""
     seconds: float
-    """Simulated training time; 0 where unknown."""
+    """Simulated training time, of a function the time it took; 0 where unknown."""
     error: str
     """Why it failed; empty where it did not."""
 
@@ -133,6 +134,8 @@ class PredictorOracle:
 class CallableOracle:
     """Any function of an architecture's text form, guarded: what it raises, and NaN, are failed evaluations.
 
+    An answer's seconds are those that the call took, a failed one's too.
+
     Args:
         space: name or object.
         function: text of one architecture -> a number, higher is better.
@@ -150,10 +153,12 @@ class CallableOracle:
             raise InvalidValues(f"timeout must be positive (got {timeout})")
         self.space, self.function, self.timeout = get_space(space), function, timeout
         self.ready: object = None
+        self.begun = 0.0
 
     def __call__(self, arch: Architectures) -> Answer:
-        text = self.space.format(arch)[0]
-        return guarded(lambda: Answer(self.measure(text), math.nan, 0.0, ""))
+        text, self.begun = self.space.format(arch)[0], time.perf_counter()
+        answer = guarded(lambda: Answer(self.measure(text), math.nan, 0.0, ""))
+        return answer._replace(seconds=time.perf_counter() - self.begun)
 
     def measure(self, text: str) -> float:
         """The function's result.
@@ -171,7 +176,7 @@ class CallableOracle:
         executor = get_reusable_executor(max_workers=1, timeout=None)
         if executor is not self.ready:  # starting the process and loading the function's modules is not its time
             executor.submit(callable, self.function).result()
-            self.ready = executor
+            self.ready, self.begun = executor, time.perf_counter()
         try:
             return float(executor.submit(self.function, text).result(timeout))
         except TimeoutError:

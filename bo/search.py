@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 from collections.abc import Callable
@@ -17,6 +18,8 @@ from graphnas.checkpoint import make_folder
 from graphnas.errors import CorruptFile, GraphnasError, InvalidValues, OutsideSpace
 from graphnas.spaces import Architectures
 
+log = logging.getLogger(__name__)
+
 
 class Evaluation(NamedTuple):
     """An architecture that was paid for."""
@@ -26,6 +29,8 @@ class Evaluation(NamedTuple):
     test: float
     seconds: float
     error: str
+    batch: int = 0
+    """How many architectures the search was asked for at once; 0 in journals that do not say."""
 
 
 class History(NamedTuple):
@@ -48,11 +53,12 @@ class History(NamedTuple):
         """The one with the highest value.
 
         Raises:
-            InvalidValues: none has succeeded.
+            InvalidValues: none has succeeded; says why the first has not.
         """
         good = [evaluation for evaluation in self.evaluations if not evaluation.error]
         if not good:
-            raise InvalidValues("no evaluation has succeeded")
+            why = f", the first failed because of: {self.evaluations[0].error}" if self.evaluations else ""
+            raise InvalidValues(f"no evaluation has succeeded{why}")
         return max(good, key=lambda evaluation: evaluation.value)
 
     def best_so_far(self) -> list[float]:
@@ -70,13 +76,14 @@ class History(NamedTuple):
 
 
 def run_search(
-    searcher: Searcher, oracle: Oracle, queries: int, batch_size: int = 1, journal: Path | None = None,
+    searcher: Searcher, oracle: Oracle, queries: int, batch_size: int = 1, journal: Path | str | None = None,
     max_seconds: float = math.inf, stop_on_error: bool = False, report: Callable[[Evaluation], None] | None = None,
 ) -> History:  # fmt: skip
     """Spend a budget of queries, or of simulated training seconds, whichever ends first.
 
     An evaluation that raises or gives no finite number has failed: it is counted and written down like any other, and
-    the search goes on, unless told to stop. A search that finds nothing more to evaluate ends before its budget.
+    the search goes on, unless told to stop; a warning is logged at the first. A search that finds nothing more to
+    evaluate ends before its budget.
 
     Args:
         searcher: not yet told anything.
@@ -84,7 +91,9 @@ def run_search(
         queries: most evaluations, failed ones included.
         batch_size: architectures asked for at a time.
         journal: file that gets a line after every evaluation. One that is there is gone through first: its answers
-            are not paid for again, and the search goes on behind them.
+            are not paid for again, and the search goes on behind them, under a larger budget too. It is checked that
+            this searcher asks for the architectures of the journal in their order, which another space, model or seed
+            does not. What answered is not known: another oracle or function needs another journal.
         max_seconds: simulated training time after which nothing more is evaluated.
         stop_on_error: raise at the first new evaluation that fails, which the journal has by then, instead of going
             on.
@@ -98,39 +107,52 @@ def run_search(
     """
     if queries < 1 or batch_size < 1:
         raise InvalidValues(f"expected at least 1 query and 1 at a time (got {queries} and {batch_size})")
+    journal = None if journal is None else Path(journal)
     past = read_journal(journal) if journal is not None else []
-    history = History([])
+    history, failed = History([]), False
     while len(history.evaluations) < queries and history.seconds < max_seconds:
+        done = len(history.evaluations)
+        count = min(batch_size, queries - done)
+        if done < len(past):  # an earlier budget may have cut this batch short
+            count = past[done].batch or count
         try:
-            archs = searcher.ask(min(batch_size, queries - len(history.evaluations)))
+            archs = searcher.ask(count)
         except OutsideSpace:
             if not history.evaluations:
                 raise
             break  # everything was evaluated
         values = []
         for text, row in zip(searcher.space.format(archs), range(len(archs)), strict=True):
-            if history.seconds >= max_seconds:
-                break
             done = len(history.evaluations)
+            if done == queries or history.seconds >= max_seconds:
+                break
             if done < len(past):
                 evaluation = past[done]
-                if evaluation.arch != text:
-                    raise CorruptFile(
-                        f"{journal}: line {done + 1} is {evaluation.arch}, this search would ask for {text}: it "
-                        "belongs to another search, model or seed"
-                    )
+                check_same(evaluation, text, f"{journal}: line {done + 1}")
             else:
-                evaluation = evaluate(oracle, text, archs[row : row + 1])
+                evaluation = evaluate(oracle, text, archs[row : row + 1])._replace(batch=count)
                 if journal is not None:
                     append(journal, evaluation)
                 if report is not None:
                     report(evaluation)
                 if stop_on_error and evaluation.error:
                     raise GraphnasError(f"evaluation {done + 1} of {text} failed: {evaluation.error}")
+                if evaluation.error and not failed:
+                    failed = True
+                    log.warning("evaluation %d of %s failed: %s; the search goes on", done + 1, text, evaluation.error)
             history.evaluations.append(evaluation)
             values.append(evaluation.value)
         searcher.tell(archs[: len(values)], torch.tensor(values, dtype=torch.float64))
     return history
+
+
+def check_same(evaluation: Evaluation, text: str, line: str) -> None:
+    """Refuse a line of a journal that is not about what the search asks for there."""
+    if evaluation.arch != text:
+        raise CorruptFile(
+            f"{line} is {evaluation.arch}, this search would ask for {text}: "
+            "it belongs to another search, model or seed"
+        )
 
 
 def evaluate(oracle: Oracle, text: str, arch: Architectures) -> Evaluation:
@@ -181,4 +203,5 @@ def as_evaluation(content: dict[str, Any]) -> Evaluation:
     number = {
         name: math.nan if content[name] is None else float(content[name]) for name in ("value", "test", "seconds")
     }
-    return Evaluation(str(content["arch"]), error=str(content["error"]), **number)
+    batch = int(content.get("batch", 0))
+    return Evaluation(str(content["arch"]), error=str(content["error"]), batch=batch, **number)

@@ -15,23 +15,30 @@ from graphnas.bo.search import History, as_evaluation
 from graphnas.checkpoint import make_folder, write_text
 from graphnas.errors import CorruptFile, GraphnasError
 from graphnas.lock import held
-from graphnas.train.result_files import finite, read_result
+from graphnas.train.result_files import finite, read_result, settled
 
+BUDGETS = ("queries", "max_seconds")
+"""Settings that may grow: journals of a smaller budget are gone on with."""
 SETTINGS = "search.json"
 """File of a folder that says what all searches in it share."""
 
 
-def claim(config: SearchConfig, folder: Path, write: bool = True, more: Mapping[str, Any] | None = None) -> None:
+def claim(
+    config: SearchConfig, folder: Path, write: bool = True, more: Mapping[str, Any] | None = None, grows: bool = True
+) -> None:
     """Let a folder say what its searches are about, so that journals of different searches never mix.
+
+    A larger budget takes the place of the one the folder says.
 
     Args:
         config: of a search; method and seed do not count.
         folder: of a search or of a comparison.
         write: say it; otherwise an unclaimed folder stays as it is.
         more: further settings, by name.
+        grows: whether a larger budget is taken.
 
     Raises:
-        GraphnasError: the folder says otherwise, or cannot be read or written.
+        GraphnasError: the folder says otherwise, or has a larger budget, or cannot be read or written.
     """
     own, path = flat(finite(asdict(config) | dict(more or {}))), folder / SETTINGS
     for name in ("method", "seed"):
@@ -46,9 +53,32 @@ def claim(config: SearchConfig, folder: Path, write: bool = True, more: Mapping[
         raise CorruptFile(f"{path} is damaged: choose another --out") from error
     missing = object()
     other = [name for name in sorted({*own, *found}) if own.get(name, missing) != found.get(name, missing)]
-    if other:
-        changes = ", ".join(f"{name} {found.get(name)}, now {own.get(name)}" for name in other)
-        raise GraphnasError(f"{folder} holds a search with other settings ({changes}): choose another --out")
+    changes = ", ".join(f"{name} {found.get(name)}, now {own.get(name)}" for name in other)
+    if not grows or not {*other} <= {*BUDGETS}:
+        if other:
+            raise GraphnasError(f"{folder} holds a search with other settings ({changes}): choose another --out")
+    elif any(limit(own, name) < limit(found, name) for name in other):
+        raise GraphnasError(
+            f"{folder} holds a search with a larger budget ({changes}): it may only grow, choose another --out for less"
+        )
+    elif other and write:
+        write_text(path, json.dumps(own, indent=1) + "\n")
+
+
+def limit(settings: Mapping[str, Any], name: str) -> float:
+    """A budget among settings, infinite where there is none."""
+    value = settings.get(name)
+    return math.inf if value is None else float(value)
+
+
+def is_extended(path: Path, made: dict[str, Any]) -> bool:
+    """Whether a result is there that differs from what is wanted by a smaller budget alone."""
+    if not path.exists():
+        return False
+    old, new = dict(read_result(path)["made"]["search"]), dict(made["search"])
+    smaller = any(limit(old, name) < limit(new, name) for name in BUDGETS)
+    same = {name: new[name] for name in BUDGETS}
+    return smaller and settled(old | same) == settled(new)
 
 
 def flat(content: dict[str, Any]) -> dict[str, Any]:
@@ -79,8 +109,12 @@ def alone(journal: Path) -> Iterator[None]:
         yield
 
 
-def read_histories(folder: Path) -> dict[str, dict[int, History]]:
+def read_histories(folder: Path, config: SearchConfig | None = None) -> dict[str, dict[int, History]]:
     """Finished searches: method -> seed -> history, methods by name.
+
+    Args:
+        folder: of the searches.
+        config: leaves out what was found under a smaller budget than this one's.
 
     Raises:
         GraphnasError: a file that is no result, named.
@@ -88,6 +122,9 @@ def read_histories(folder: Path) -> dict[str, dict[int, History]]:
     found: dict[str, dict[int, History]] = {}
     for path in sorted((folder / "results").glob("*.json")):
         content = read_result(path, check)
+        made = content["made"].get("search", {})
+        if config is not None and any(limit(made, name) != limit(vars(config), name) for name in BUDGETS):
+            continue
         found.setdefault(content["method"], {})[content["seed"]] = as_history(content)
     return found
 

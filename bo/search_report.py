@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from graphnas.bo.codes import LatentCodes
+from graphnas.bo.config import SearchConfig
 from graphnas.bo.pareto import front_numbers
 from graphnas.bo.search import Evaluation, History
 from graphnas.bo.setting import Setting
@@ -62,6 +63,11 @@ def front_rows(setting: Setting, history: History) -> list[dict[str, Any]]:
         for row in first.nonzero().flatten().tolist()
     ]
     return sorted(rows, key=lambda row: row[name])
+
+
+def report_folder(config: SearchConfig, folder: Path) -> Path:
+    """Where the report of one of the searches in a folder lies."""
+    return folder / "reports" / f"{config.method}-{config.seed}"
 
 
 def write_search_report(setting: Setting, history: History, folder: Path) -> list[Path]:

@@ -12,6 +12,7 @@ from sklearn.datasets import load_digits
 
 from graphnas import create_model
 from graphnas.bo import CallableOracle, LatentBO, run_search
+from graphnas.errors import GraphnasError
 from graphnas.networks import Images, build_network
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -35,8 +36,12 @@ def accuracy(cell: str) -> float:
     return float((network.eval()(images[900:]).argmax(1) == digits[900:]).float().mean())
 
 
-# Ten random cells, then what a Gaussian process on the codes of the VAE finds most promising. With `journal=Path(...)`
-# every answer is on the disk at once, and the same call goes on after an interruption.
+# Ten random cells, then what a Gaussian process on the codes of the VAE finds most promising. With
+# `journal="search.jsonl"` every answer is on the disk at once, and the same call goes on after an interruption.
 search = LatentBO(create_model("svge", "nb201", pretrained=True), seed=options.seed)
-history = run_search(search, CallableOracle("nb201", accuracy), options.queries, report=lambda one: print(one.value))
-print(f"best of {len(history.evaluations)}: {history.best().value:.3f}  {history.best().arch}")
+oracle = CallableOracle("nb201", accuracy)
+try:
+    history = run_search(search, oracle, options.queries, report=lambda one: print(one.value))
+    print(f"best of {len(history.evaluations)}: {history.best().value:.3f}  {history.best().arch}")
+except GraphnasError as error:
+    raise SystemExit(str(error)) from None

@@ -10,12 +10,14 @@ import argparse
 
 import torch
 
-from graphnas import get_space, load_table
+from graphnas import get_space, list_models, load_table
+from graphnas.errors import GraphnasError
 from graphnas.metrics import kendall_tau
 from graphnas.train import fit_predictor
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-parser.add_argument("--model", default="gin", help="a predictor of `graphnas models list --pretrained`")
+shipped = list_models(space="nb201", pretrained=True)
+parser.add_argument("--model", default="gin", choices=shipped, help="a model of `graphnas models list --pretrained`")
 parser.add_argument("--labels", type=int, default=100, help="labelled cells")
 parser.add_argument("--epochs", type=int, default=60, help="passes over them")
 parser.add_argument("--seed", type=int, default=0, help="which cells, and of the training")
@@ -30,9 +32,12 @@ few, rest = rows[: options.labels], rows[options.labels :]
 
 # The same network twice: its weights drawn at random, and those whose code knows size, cost and depth already.
 for name, start in (("from scratch", None), ("from shipped weights", f"{options.model}_nb201")):
-    predictor = fit_predictor(
-        options.model, archs[few], labels[few], space, seed=options.seed, device="cpu", epochs=options.epochs,
-        start_from=start,
-    )  # fmt: skip
+    try:
+        predictor = fit_predictor(
+            options.model, archs[few], labels[few], space, seed=options.seed, device="cpu", epochs=options.epochs,
+            start_from=start,
+        )  # fmt: skip
+    except GraphnasError as error:
+        raise SystemExit(str(error)) from None
     tau = kendall_tau(predictor.predict(archs[rest]), labels[rest])
     print(f"{name}: Kendall's tau {tau:.3f} on the other {len(rest):,} cells")

@@ -9,6 +9,7 @@ import argparse
 import torch
 
 from graphnas import create_model, get_space, load_table
+from graphnas.errors import GraphnasError
 from graphnas.train.evaluate import codes_of
 
 CELL = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|"
@@ -20,11 +21,14 @@ options = parser.parse_args()
 
 space, table = get_space("nb201"), load_table("digits201")
 archs = space.enumerate()
+try:
+    query = space.parse([options.arch])
+except GraphnasError as error:
+    raise SystemExit(str(error)) from None
 model = create_model("svge", space, pretrained=True)
 
 # All codes at once, then plain Euclidean distance: 15,625 points need no index.
 codes = codes_of(model, archs)
-query = space.parse([options.arch])
 distance = torch.cdist(codes_of(model, query), codes)[0]
 nearest = distance.argsort(stable=True)[: options.count + 1]
 

@@ -7,6 +7,7 @@ tensorboard --logdir runs/projector
 import argparse
 
 from graphnas import create_model, get_space, load_table
+from graphnas.errors import GraphnasError
 from graphnas.plot import thumbnails, write_projector
 from graphnas.train.data import seeded
 from graphnas.train.evaluate import codes_of
@@ -26,5 +27,8 @@ columns = {
     "test accuracy": [f"{value:.3f}" for value in table.query(archs, "test_accuracy").tolist()],
     "parameters": space.cost(archs)["params"].tolist(),
 }
-folder = write_projector(options.out, codes, columns, thumbnails(archs, space.vocabulary))
+try:
+    folder = write_projector(options.out, codes, columns, thumbnails(archs, space.vocabulary))
+except GraphnasError as error:
+    raise SystemExit(str(error)) from None
 print(f"{len(archs)} codes with pictures: tensorboard --logdir {folder}")

@@ -10,6 +10,7 @@ import torch
 
 from graphnas import create_model, get_space
 from graphnas.datasets import ArchitectureLoader, split
+from graphnas.errors import GraphnasError
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--space", default="toy", help="an enumerable search space")
@@ -18,8 +19,11 @@ options = parser.parse_args()
 torch.manual_seed(0)
 
 # A search space is an object; its architectures are one batch of padded tensors.
-space = get_space(options.space)
-archs = space.enumerate()
+try:
+    space = get_space(options.space)
+    archs = space.enumerate()
+except GraphnasError as error:
+    raise SystemExit(str(error)) from None
 
 # The split shares no architecture between its parts, not even a functionally equal one.
 parts = split(space, archs, fractions=(0.8, 0.1, 0.1), seed=0)

@@ -29,3 +29,36 @@ def test_example(
     monkeypatch.setattr(sys, "argv", [name, *arguments])
     runpy.run_path(str(EXAMPLES / name), run_name="__main__")
     assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("embed.py --space darts", "unknown pretrained model 'svge_darts'"),
+        ("neighbours.py --arch foo", "(got 'foo')"),
+        ("train_svge.py --space darts", "cannot be enumerated"),
+        ("train_svge.py --space foo", "unknown search space 'foo'"),
+        ("finetune.py --labels 3", "at least 5 labelled architectures (got 3)"),
+        ("callable_oracle.py --queries 0", "expected at least 1 query"),
+        ("projector.py --count 0", "expected codes [B >= 1, Z]"),
+    ],
+)
+def test_wrong_arguments_end_with_one_line(
+    words: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, *arguments = words.split()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [name, *arguments])
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+    assert said in str(stop.value) and "\n" not in str(stop.value)
+
+
+@pytest.mark.parametrize("name", ["embed.py", "finetune.py"])
+def test_models_without_weights_are_refused(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", [name, "--model", "mlp"])
+    with pytest.raises(SystemExit):
+        runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+    assert "argument --model: invalid choice: 'mlp'" in capsys.readouterr().err

@@ -29,6 +29,9 @@ from graphnas.train.objectives import Objective, OnTensors
 
 log = logging.getLogger(__name__)
 
+SHOW_SECONDS = 10.0
+"""Between lines of progress where there is no bar."""
+
 
 @dataclass
 class FitResult:
@@ -235,7 +238,7 @@ def fit(
         config: how.
         run: folder for checkpoints, metrics and TensorBoard; nothing is written without one.
         resume: continue from the folder's last checkpoint, bit for bit on the CPU; a finished run is left alone.
-        progress: show a bar on a terminal.
+        progress: show a bar on a terminal; elsewhere log a line every ten seconds.
 
     Raises:
         GraphnasError: loss not finite, batch larger than the data, disk full.
@@ -261,7 +264,7 @@ def fit(
     )
     bar = tqdm(total=config.max_steps, initial=trainer.step, disable=None if progress and main else True, unit="step")
     try:
-        _run(trainer, writer, bar)
+        _run(trainer, writer, bar, progress and main)
     finally:
         bar.close()
         if writer:
@@ -271,10 +274,10 @@ def fit(
     return FitResult(trainer.step, trainer.best, trainer.records, trainer.best_weights)
 
 
-def _run(trainer: Trainer, writer: SummaryWriter | None, bar: Any) -> None:
+def _run(trainer: Trainer, writer: SummaryWriter | None, bar: Any, progress: bool) -> None:
     """Steps until the end, with validation, logging and checkpoints in between."""
     config, batches = trainer.config, trainer.batches()
-    begin = saved = time.monotonic()
+    begin = saved = shown = time.monotonic()
     wall, cpu = trainer.seconds - begin, trainer.cpu_seconds - time.process_time()
     trainer.objective.train()
     while not trainer.finished():
@@ -284,6 +287,9 @@ def _run(trainer: Trainer, writer: SummaryWriter | None, bar: Any) -> None:
         due = trainer.step % config.validate_every == 0 or trainer.step == config.max_steps
         if due:
             report(trainer, trainer.validate(), writer, bar)
+        if progress and bar.disable and time.monotonic() - shown >= SHOW_SECONDS:
+            shown = time.monotonic()
+            log.info("step %d of %d", trainer.step, config.max_steps)
         if due or time.monotonic() - saved >= 60 * config.save_minutes:
             saved = time.monotonic()
             trainer.save()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -18,6 +19,8 @@ from graphnas.train.loop import Labelled, fit
 from graphnas.train.objectives import member_scores_all, score_all
 from graphnas.train.predictor_config import PredictorSettings, read_settings
 from graphnas.train.pretrain import pretrain, start_from, vae_of
+
+log = logging.getLogger(__name__)
 
 MIN_LABELS = 5
 
@@ -130,7 +133,7 @@ class FittedFeatures(FittedPredictor):
 
 def fit_predictor(
     name: str, archs: Architectures, y: Tensor, space: SearchSpace | str, seed: int = 0, device: str = "auto",
-    **overrides: Any,
+    progress: bool = False, **overrides: Any,
 ) -> FittedPredictor:  # fmt: skip
     """Fit a predictor of the zoo on labelled architectures.
 
@@ -143,6 +146,7 @@ def fit_predictor(
         space: name or object.
         seed: of weights, order and the labels kept aside.
         device: where networks are trained.
+        progress: show how far each network is, see :func:`graphnas.train.loop.fit`.
         overrides: fields of :class:`PredictorSettings` or of the model's config that differ from the recipe.
 
     Returns:
@@ -150,7 +154,8 @@ def fit_predictor(
 
     Raises:
         UnknownName: no such model, loss or option.
-        InvalidValues: fewer than 5 labels, labels that are not finite or all the same, another number of architectures.
+        InvalidValues: no :class:`Architectures`, another number of them, fewer than 5 labels, labels that are not
+            finite or all the same.
     """
     space = get_space(space)
     y = check_labels(archs, y)
@@ -164,7 +169,9 @@ def fit_predictor(
     folds = make_folds(space, archs, settings, seed)
     members = []
     for number, kept in enumerate(folds):
-        members.append(fit_member(name, space, archs, y, kept, settings, seed * 1000 + number, device))
+        if progress:
+            log.info("training network %d of %d", number + 1, len(folds))
+        members.append(fit_member(name, space, archs, y, kept, settings, seed * 1000 + number, device, progress))
     return FittedPredictor(name, space, settings, members, archs, y)
 
 
@@ -191,6 +198,8 @@ def check_labels(archs: Architectures, y: Tensor) -> Tensor:
     Raises:
         InvalidValues: see :func:`fit_predictor`.
     """
+    if not isinstance(archs, Architectures):
+        raise InvalidValues(f"expected Architectures (got {type(archs).__name__}): space.parse(text) makes them")
     y = torch.as_tensor(y).detach().cpu().double()
     if y.ndim != 1 or len(y) != len(archs):
         raise InvalidValues(f"expected one label per architecture (got {list(y.shape)} for {len(archs)})")
@@ -218,7 +227,7 @@ def make_folds(space: SearchSpace, archs: Architectures, settings: PredictorSett
 
 def fit_member(
     name: str, space: SearchSpace, archs: Architectures, y: Tensor, kept: Tensor, settings: PredictorSettings,
-    seed: int, device: str,
+    seed: int, device: str, progress: bool = False,
 ) -> Member:  # fmt: skip
     """Train one network on the rows that are not `kept` bool [B] aside, and choose its weights on those that are."""
     seed_everything(seed, verbose=False)
@@ -228,7 +237,7 @@ def fit_member(
     if settings.start_from:
         start_from(network, settings.start_from)
     if settings.pretrain_steps:
-        pretrain(network, space, settings.pretrain_steps, seed, device)
+        pretrain(network, space, settings.pretrain_steps, seed, device, progress=progress)
     mean, spread = (float(y.mean()), float(y.std())) if settings.standardise else (0.0, 1.0)
     target = ((y - mean) / spread).float()
     learn, judge = (~kept).nonzero().flatten(), kept.nonzero().flatten()
@@ -239,7 +248,7 @@ def fit_member(
         Labelled(archs[learn], target[learn]),
         Labelled(archs[chosen], target[chosen]),
         config,
-        progress=False,
+        progress=progress,
     )
     if len(judge) and result.weights is not None:
         network.load_state_dict(result.weights)

@@ -65,7 +65,10 @@ class MaskedOps(Objective):
         return {"total": total, "accuracy": (guesses.argmax(1) == true).sum() / count}
 
 
-def pretrain(model: Predictor, space: SearchSpace, steps: int, seed: int, device: str, batch_size: int = 256) -> float:
+def pretrain(
+    model: Predictor, space: SearchSpace, steps: int, seed: int, device: str, batch_size: int = 256,
+    progress: bool = False,
+) -> float:  # fmt: skip
     """Train a predictor's vertex states on hidden operations, in place.
 
     Architectures are all of a space of up to 100,000, or so many samples of a larger one.
@@ -77,6 +80,7 @@ def pretrain(model: Predictor, space: SearchSpace, steps: int, seed: int, device
         seed: of order, samples and what is hidden.
         device: where.
         batch_size: graphs per step, all of them where there are fewer.
+        progress: show how far it is, see :func:`graphnas.train.loop.fit`.
 
     Returns:
         Share of hidden operations guessed right on architectures kept aside.
@@ -93,7 +97,7 @@ def pretrain(model: Predictor, space: SearchSpace, steps: int, seed: int, device
         max_steps=steps, batch_size=min(batch_size, len(learn)), warmup_steps=min(100, steps // 10),
         validate_every=steps, seed=seed, device=device,
     )  # fmt: skip
-    result = fit(objective, Labelled(learn), Labelled(judge), config, progress=False)
+    result = fit(objective, Labelled(learn), Labelled(judge), config, progress=progress)
     return float(result.records[-1]["validation/accuracy"])
 
 

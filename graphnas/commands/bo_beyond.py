@@ -13,7 +13,7 @@ from graphnas.bo.beyond_report import beyond_summary, candidate_rows, write_beyo
 from graphnas.bo.beyond_run import run_beyond
 from graphnas.bo.config import SearchConfig
 from graphnas.bo.search import Evaluation
-from graphnas.bo.search_report import top_rows, write_search_report
+from graphnas.bo.search_report import report_folder, top_rows, write_search_report
 from graphnas.commands.parsing import UsageError, print_table, stderr
 from graphnas.models import GraphVAE
 
@@ -43,7 +43,7 @@ def search_beyond(
 ) -> None:  # fmt: skip
     """One search in both spaces; prints so many of the best of each."""
     found = run_beyond(config, beyond, model, folder, report, stop_on_error)
-    paths = write_search_report(found.setting, found.inside, folder) + write_beyond_report(found)
+    paths = write_search_report(found.setting, found.inside, report_folder(config, folder)) + write_beyond_report(found)
     print_table(top_rows(found.setting, found.inside, shown))
     print()
     if found.outside.evaluations:

@@ -14,10 +14,10 @@ from graphnas.bo.beyond_config import BeyondConfig
 from graphnas.bo.comparison import run_all, run_one
 from graphnas.bo.comparison_report import SETTINGS_FENCE, write_report
 from graphnas.bo.config import OracleConfig, SearchConfig
-from graphnas.bo.methods import METHODS
+from graphnas.bo.methods import METHODS, check_names
 from graphnas.bo.search import Evaluation, History
 from graphnas.bo.search_folder import as_history, claim, read_histories
-from graphnas.bo.search_report import front_rows, top_rows, write_search_report
+from graphnas.bo.search_report import front_rows, report_folder, top_rows, write_search_report
 from graphnas.bo.setting import Setting
 from graphnas.commands.bo_beyond import search_beyond, to_beyond
 from graphnas.commands.parsing import (
@@ -39,8 +39,8 @@ from graphnas.train.result_files import read_result
 
 DESCRIPTION = """Search for the best architecture of a space in a number of evaluations, by Bayesian optimisation in the
 latent space of a trained VAE or by another method. Every evaluation is written to --out/journals as soon as it is
-known: the same command goes on where it was interrupted, and nothing is paid for twice. An evaluation that fails counts
-as one and is written down with its reason.
+known: the same command goes on where it was interrupted, one with more --queries goes on behind the end, and nothing is
+paid for twice. An evaluation that fails counts as one and is written down with its reason.
 
 --compare runs several methods from several seeds under the same budget instead, and writes comparison.md, curves.csv
 and curves.png. With --cost the result is a Pareto front of value and cost. What the figures mean: docs/metrics.md.
@@ -111,6 +111,7 @@ def run(command: str, arguments: Sequence[str]) -> None:
     methods = options.methods if options.compare else [config.method]
     for method in methods:
         METHODS[method]  # an unknown one is told before anything is loaded
+    check_names(config)
     model = open_model(config)
     if options.compare:
         compare(config, model, options)
@@ -147,7 +148,7 @@ def search(config: SearchConfig, model: GraphVAE | None, folder: Path, stop_on_e
     setting, report = Setting(config, model), tell_improvements(config.oracle.sign)
     result = read_result(run_one(setting, config.method, config.seed, folder, report, stop_on_error))
     history = as_history(result)
-    paths = write_search_report(setting, history, folder)
+    paths = write_search_report(setting, history, report_folder(config, folder))
     print_table(top_rows(setting, history, SHOWN) if config.cost is None else front_rows(setting, history))
     print(summary(config, history, result["values"]["snapped"]))
     stderr("\n".join(map(str, paths)))
@@ -157,12 +158,14 @@ def search(config: SearchConfig, model: GraphVAE | None, folder: Path, stop_on_e
 
 def tell_improvements(sign: float) -> Callable[[Evaluation], None]:
     """A reporter that says on stderr what is better than all before, in the unit of the metric, and what failed."""
-    best = -math.inf
+    best, failed = -math.inf, 0
 
     def report(evaluation: Evaluation) -> None:
-        nonlocal best
+        nonlocal best, failed
         if evaluation.error:
-            stderr(f"{evaluation.arch} failed: {evaluation.error}")
+            failed += 1
+            if failed > 1:  # the search itself warns of the first
+                stderr(f"{evaluation.arch} failed: {evaluation.error}")
         elif evaluation.value > best:
             best = evaluation.value
             stderr(f"{sign * evaluation.value:.5g}  {evaluation.arch}")
@@ -172,8 +175,7 @@ def tell_improvements(sign: float) -> Callable[[Evaluation], None]:
 
 def summary(config: SearchConfig, history: History, snapped: int) -> str:
     """One line on what was spent."""
-    spent, failed = len(history.evaluations), sum(bool(evaluation.error) for evaluation in history.evaluations)
-    parts = [f"{spent} evaluations, {failed} of them failed"]
+    spent, parts = len(history.evaluations), [failures_text([history])]
     if snapped:
         parts.append(f"{snapped} answered with the nearest labelled architecture")
     if history.seconds:
@@ -181,6 +183,14 @@ def summary(config: SearchConfig, history: History, snapped: int) -> str:
     if spent < config.queries and history.seconds < (config.max_seconds or math.inf):
         parts.append("nothing else was left to evaluate")
     return "; ".join(parts)
+
+
+def failures_text(histories: Sequence[History]) -> str:
+    """How many evaluations there were, how many failed, and why the first did."""
+    paid = [evaluation for history in histories for evaluation in history.evaluations]
+    reasons = [evaluation.error for evaluation in paid if evaluation.error]
+    why = f", the first because of: {' '.join(reasons[0].split())}" if reasons else ""
+    return f"{len(paid)} evaluations, {len(reasons)} of them failed{why}"
 
 
 def compare(config: SearchConfig, model: GraphVAE | None, options: Namespace) -> None:
@@ -201,11 +211,15 @@ def compare(config: SearchConfig, model: GraphVAE | None, options: Namespace) ->
         delayed(run_all)(config, model, methods, share, folder, options.stop_on_error, parent) for share in shares
     )
     failures = [failure for part in done for failure in part]
-    histories = read_histories(folder)
+    histories = read_histories(folder, config)
+    shorter = sum(map(len, read_histories(folder).values())) - sum(map(len, histories.values()))
+    if shorter:
+        stderr(f"{shorter} searches of a smaller budget in {folder} are left out of the comparison")
     if not histories:
         raise GraphnasError(failures[0] if failures else f"{folder} has no finished search")
     paths = write_report(histories, config, folder)
     print((folder / "comparison.md").read_text().partition(SETTINGS_FENCE)[0])
+    stderr(failures_text([history for runs in histories.values() for history in runs.values()]))
     stderr("\n".join(map(str, paths)))
     if failures:
         raise GraphnasError(f"{len(failures)} searches failed, the first: {failures[0]}")

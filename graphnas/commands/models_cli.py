@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
+from graphnas.commands.config_text import field_rows, plain
 from graphnas.commands.parsing import UsageError, make_parser, parse, print_table, print_values
 from graphnas.commands.zoo_text import pretrained_rows
 from graphnas.models import create_model, list_models, model_info
@@ -29,19 +30,22 @@ def run(command: str, arguments: Sequence[str]) -> None:
         names = list_models(options.pattern, kind=options.kind)
         if not names:
             raise UsageError(f"no model of the zoo matches {options.pattern!r}, kind {options.kind or 'any'}")
-        print_table([{key: model_info(name)[key] for key in ("name", "kind", "summary")} for name in names])
+        infos = [model_info(name) for name in names]
+        print_table([{"name": one["name"], "kind": one["kind"], "summary": plain(one["summary"])} for one in infos])
         return
     parser = make_parser(command, "What a model is: its options with the paper's values, and its size on a space.")
     parser.add_argument("name", help="as listed by `graphnas models list`")
     parser.add_argument("--space", type=str, default="nb101", help="space to count parameters for")
     options = parse(parser, arguments)
     info = model_info(options.name)
-    size = create_model(options.name, options.space).num_parameters
+    model = create_model(options.name, options.space)
+    size = model.num_parameters
     print_values(
-        {key: info[key] for key in ("name", "kind", "summary", "module")}
+        {key: plain(info[key]) for key in ("name", "kind", "summary", "module")}
         | {f"parameters on {options.space}": f"{size:,}", "pretrained": ", ".join(info["pretrained"]) or "–"}
     )
-    print_values({f"  {key}": value for key, value in info["config"].items()})
+    print()
+    print_table(field_rows(model.config_class, info["config"]))
 
 
 def list_weights(pattern: str, kind: str | None, space: str | None) -> None:

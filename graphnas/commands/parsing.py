@@ -67,10 +67,15 @@ def recipe_path(name: str, folder: str) -> Path:
         if not path.is_file():
             raise UsageError(f"no recipe file {name}")
         return path
-    shipped = {path.stem: path for path in (RECIPES / folder / "recipes").glob("*.yaml")}
+    shipped = shipped_recipes(folder)
     if name not in shipped:
         raise UnknownName("recipe", name, shipped)
     return shipped[name]
+
+
+def shipped_recipes(folder: str) -> dict[str, Path]:
+    """Recipes shipped with graphnas: name -> file."""
+    return {path.stem: path for path in (RECIPES / folder / "recipes").glob("*.yaml")}
 
 
 def print_table(rows: Sequence[dict[str, Any]]) -> None:

@@ -113,10 +113,12 @@ def train(arguments: Sequence[str]) -> None:
                 f"expected at least {MIN_LABELS}: add labels, or --held_out 0"
             )
         stderr(f"fitting on {int(learn.sum())} of {len(y)} labels ({metric}) to judge on the others")
-        judged = fit_predictor(options.model, archs[learn], y[learn], space, options.seed, options.device, **settings)
+        judged = fit_predictor(
+            options.model, archs[learn], y[learn], space, options.seed, options.device, progress=True, **settings
+        )
         values, judged_on = evaluate_predictor(judged, archs[rows_of.test], y[rows_of.test]), len(rows_of.test)
     stderr(f"fitting on all {len(y)} labels ({metric})")
-    fitted = fit_predictor(options.model, archs, y, space, options.seed, options.device, **settings)
+    fitted = fit_predictor(options.model, archs, y, space, options.seed, options.device, progress=True, **settings)
     origin = {"metric": metric, "labels": options.labels, "repeats": options.repeats}
     save_predictor(fitted, out, origin | {"judged_on": judged_on, "held_out": values})
     stderr(f"predictor: {out}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,11 +15,13 @@ from graphnas.commands.parsing import (
     parse,
     print_table,
     recipe_path,
+    shipped_recipes,
     stderr,
     use_threads,
 )
 from graphnas.models import model_info
 from graphnas.run_folder import is_main_process
+from graphnas.spaces import get_space
 from graphnas.train.config import VAEConfig
 from graphnas.train.vae import read_vae_config, train_vae
 
@@ -28,6 +31,7 @@ from.
 Example: graphnas train vae --model svge --space nb101 --out runs/svge
 Several processes: torchrun --nproc-per-node 2 -m graphnas train vae ..."""
 
+log = logging.getLogger(__name__)
 
 QUICK = ["--data.num_graphs=1000", "--fit.max_steps=50", "--fit.validate_every=25", "--fit.warmup_steps=5"]
 QUICK_MODEL = {"node_dim": 32, "hidden_dim": 32, "latent_dim": 8}
@@ -80,6 +84,13 @@ def to_config(options: Namespace) -> VAEConfig:
     return VAEConfig.from_plain(content)
 
 
+def tell_recipe(config: VAEConfig) -> None:
+    """Say that a recipe for model and space is there, where nobody has named one."""
+    name = f"{config.model}_{get_space(config.data.space).name}"
+    if name in shipped_recipes("train"):
+        log.info("there is a recipe %s for this model and space: --recipe %s trains by it instead", name, name)
+
+
 def run(command: str, arguments: Sequence[str]) -> None:
     """Train, then print the last records."""
     options = read_options(arguments)
@@ -99,6 +110,8 @@ def run(command: str, arguments: Sequence[str]) -> None:
     else:
         config = to_config(options)
         out = Path(options.out or f"runs/vae-{config.model}-{config.data.space}-{config.fit.seed}")
+        if is_main_process() and not options.recipe and not options.config and not options.quick:
+            tell_recipe(config)
     result = train_vae(config, out, resume=options.resume is not None, progress=not options.quiet)
     if not is_main_process():
         return

@@ -15,6 +15,7 @@ import torch
 
 from graphnas.bo.comparison import run_all, run_one
 from graphnas.bo.config import SearchConfig
+from graphnas.bo.methods import METHODS as REGISTERED
 from graphnas.bo.oracles import Answer, SnappedOracle
 from graphnas.bo.search import read_journal
 from graphnas.bo.search_folder import SETTINGS, read_histories
@@ -24,6 +25,7 @@ from graphnas.spaces import Architectures
 from tests.bo.searches import MODEL, SPACE, config, score, write_labels
 
 METHODS = ("latent", "raw_gp", "evolution", "random")
+ALL_METHODS = tuple(REGISTERED)
 
 
 class Paid:
@@ -102,6 +104,23 @@ def test_a_finished_search_is_left_alone(tmp_path: Path) -> None:
     begin, oracle = path.stat().st_mtime_ns, Paid()
     assert run_one(prepared(config(), oracle), "random", 0, tmp_path) == path
     assert path.stat().st_mtime_ns == begin and not oracle.paid
+
+
+@pytest.mark.parametrize("cost", [None, "params"])
+@pytest.mark.parametrize("method", ALL_METHODS)
+def test_a_finished_search_goes_on_under_a_larger_budget(method: str, cost: Any, tmp_path: Path) -> None:
+    first, second, third = Paid(), Paid(2), Paid()
+    small, large = (config(queries=count, batch_size=3, cost=cost) for count in (7, 12))
+    run_one(prepared(small, first), method, 1, tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        run_one(prepared(large, second), method, 1, tmp_path)
+    assert read_histories(tmp_path, large) == {} != read_histories(tmp_path, small)
+    run_one(prepared(large, third), method, 1, tmp_path)
+    paid = first.paid + second.paid + third.paid
+    assert [one.arch for one in read_histories(tmp_path, large)[method][1].evaluations] == paid
+    assert len(set(paid)) == 12 == len(paid)
+    with pytest.raises(GraphnasError, match=r"larger budget \(queries 12, now 7\)"):
+        run_one(prepared(small), method, 1, tmp_path)
 
 
 def test_interrupted_and_gone_on_with_other_settings_is_refused(tmp_path: Path) -> None:

@@ -29,6 +29,25 @@ def test_other_settings_are_named_and_refused(tmp_path: Path) -> None:
     assert (tmp_path / SETTINGS).read_text() == before
 
 
+def test_a_budget_may_grow_but_not_shrink(tmp_path: Path) -> None:
+    timed = {"oracle": {"metric": "score", "seconds_metric": "seconds"}}
+    claim(config(max_seconds=5.0, **timed), tmp_path)
+    before = (tmp_path / SETTINGS).read_text()
+    claim(config(queries=9, max_seconds=5.0, **timed), tmp_path, write=False)
+    assert (tmp_path / SETTINGS).read_text() == before
+    with pytest.raises(GraphnasError, match=r"other settings \(queries 8, now 9\)"):
+        claim(config(queries=9, max_seconds=5.0, **timed), tmp_path, grows=False)
+    claim(config(queries=9, max_seconds=5.0, **timed), tmp_path)
+    claim(config(queries=9, **timed), tmp_path)  # no limit is more than any
+    for less, named in (
+        ({"queries": 8}, "queries 9, now 8"),
+        ({"queries": 10, "max_seconds": 7.0}, "max_seconds None, now 7.0, queries 9, now 10"),
+    ):
+        with pytest.raises(GraphnasError, match=rf"a larger budget \({named}\): it may only grow"):
+            claim(config(**less, **timed), tmp_path)
+    assert json.loads((tmp_path / SETTINGS).read_text())["queries"] == 9
+
+
 @pytest.mark.parametrize("text", ["", "[1, 2]", "nonsense"])
 def test_damaged_settings(text: str, tmp_path: Path) -> None:
     (tmp_path / SETTINGS).write_text(text)

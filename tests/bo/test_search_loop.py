@@ -52,6 +52,42 @@ def test_killed_and_resumed_is_the_same(make: Make, dies_at: int, tmp_path: Path
     assert [one.arch for one in read_journal(journal)] == [one.arch for one in whole.evaluations]
 
 
+@pytest.mark.parametrize("make", SEARCHES.values(), ids=list(SEARCHES))
+def test_a_larger_budget_goes_on_behind_a_batch_that_the_smaller_one_cut_short(make: Make, tmp_path: Path) -> None:
+    journal = tmp_path / "journal.jsonl"
+    first = run_search(make(1), Counting(), 10, 4, str(journal)).evaluations
+    assert [one.batch for one in first] == [4] * 8 + [2] * 2
+    with pytest.raises(KeyboardInterrupt):
+        run_search(make(1), Counting(2), 17, 4, journal)
+    rest = Counting()
+    found = run_search(make(1), rest, 17, 4, journal).evaluations
+    assert rest.count == 5 and len({one.arch for one in found}) == 17
+    assert repr(found) == repr(read_journal(journal)) and repr(found[:10]) == repr(first)
+    assert [one.batch for one in found[10:]] == [4] * 4 + [3] * 3
+    less = run_search(make(1), Counting(0), 9, 4, journal).evaluations
+    assert repr(less) == repr(found[:9])
+
+
+def test_more_training_seconds_go_on_in_the_middle_of_a_batch(tmp_path: Path) -> None:
+    journal, make = tmp_path / "journal.jsonl", SEARCHES["codes"]
+    run_search(make(1), Counting(), 11, 4, journal, max_seconds=11.0)  # six of two seconds
+    rest = Counting()
+    found = run_search(make(1), rest, 11, 4, journal, max_seconds=17.0).evaluations
+    whole = run_search(make(1), Counting(), 11, 4, max_seconds=17.0).evaluations
+    assert rest.count == 3 and repr(found) == repr(whole)
+
+
+def test_journals_that_do_not_say_how_many_were_asked_for(tmp_path: Path) -> None:
+    journal, make = tmp_path / "journal.jsonl", SEARCHES["codes"]
+    whole = run_search(make(1), Counting(), 10, 4, journal)
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    for line in lines:
+        del line["batch"]
+    journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    again = run_search(make(1), Counting(0), 10, 4, journal)
+    assert [one.arch for one in again.evaluations] == [one.arch for one in whole.evaluations]
+
+
 def test_a_journal_is_never_rewritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cut line is taken off in place: a kill while it is must not cost the lines before it."""
     journal = tmp_path / "journal.jsonl"
@@ -121,9 +157,14 @@ def fails(text: str) -> float:
         (lambda text: None, "TypeError"),
     ],
 )
-def test_bad_oracles_are_recorded_and_the_run_goes_on(function: object, error: str, tmp_path: Path) -> None:
+def test_bad_oracles_are_recorded_and_the_run_goes_on(
+    function: object, error: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     oracle = CallableOracle(SPACE, function)  # type: ignore[arg-type]
     history = run_search(RandomSearch(SPACE, 0), oracle, 4, journal=tmp_path / "journal.jsonl")
+    assert [record.levelname for record in caplog.records] == ["WARNING"] and error in caplog.text
+    with pytest.raises(InvalidValues, match=f"no evaluation has succeeded, the first failed because of: .*{error}"):
+        history.best()
     assert len(history.evaluations) == 4 and all(error in one.error for one in history.evaluations)
     lines = [json.loads(line) for line in (tmp_path / "journal.jsonl").read_text().splitlines()]
     assert all(line["value"] is None and error in line["error"] for line in lines)
@@ -170,6 +211,7 @@ def test_a_search_goes_on_behind_an_evaluation_that_hangs(tmp_path: Path) -> Non
     oracle, journal = CallableOracle(SPACE, measure, timeout=1), tmp_path / "journal.jsonl"
     found = run_search(RandomSearch(SPACE, 0), oracle, 4, 4, journal).evaluations
     assert ["no answer within 1 s" in one.error for one in found] == [False, False, True, False]
+    assert 1 <= found[2].seconds < 30 and all(0 < one.seconds < 1 for one in (*found[:2], found[3]))
     assert [one.error for one in read_journal(journal)] == [one.error for one in found]
 
 

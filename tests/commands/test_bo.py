@@ -51,7 +51,7 @@ def test_a_search_in_a_latent_space(vae: str, tmp_path: Path, capsys: Capture) -
     best = max(paid, key=lambda one: one["value"])
     assert shown.splitlines()[1].split() == [f"{best['value']:.4f}", "–", best["arch"]]
     assert shown.splitlines()[-1] == "8 evaluations, 0 of them failed"
-    assert f"{best['value']:.5g}  {best['arch']}" in progress and f"{tmp_path}/latent.png" in progress
+    assert f"{best['value']:.5g}  {best['arch']}" in progress and f"{tmp_path}/reports/latent-0/latent.png" in progress
     assert len({one["arch"] for one in paid}) == 8 == len(paid)
     for one in paid:
         assert one["value"] == float(score(SPACE.parse(one["arch"])))
@@ -67,7 +67,7 @@ def test_lower_is_better(tmp_path: Path, capsys: Capture) -> None:
     shown = capsys.readouterr().out.splitlines()
     lowest = min(-one["value"] for one in evaluations(tmp_path / "out", "local-0"))
     assert shown[1].split()[:2] == [f"{lowest:.4f}", f"{lowest:.4f}"] and 0 <= lowest < 0.2
-    rows = list(csv.DictReader((tmp_path / "out" / "evaluations.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "out" / "reports" / "local-0" / "evaluations.csv").open()))
     assert min(float(row["value"]) for row in rows) == pytest.approx(lowest)
 
 
@@ -87,11 +87,12 @@ def test_a_front_under_a_limit(tmp_path: Path, capsys: Capture) -> None:
     archs = SPACE.parse([one["arch"] for one in evaluations(tmp_path, "raw_gp-0")])
     costs, values = SPACE.cost(archs)["params"], score(archs)
     assert len(archs) == 14 and int(costs.max()) <= 30
-    front = list(csv.DictReader((tmp_path / "front.csv").open()))
+    own = tmp_path / "reports" / "raw_gp-0"
+    front = list(csv.DictReader((own / "front.csv").open()))
     for row in front:
         better = (values >= float(row["value"])) & (costs <= int(row["params"]))
         assert int((better & ((values > float(row["value"])) | (costs < int(row["params"])))).sum()) == 0
-    assert (tmp_path / "front.png").is_file() and "test" not in front[0]
+    assert (own / "front.png").is_file() and "test" not in front[0]
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:-1]] == [row["params"] for row in front]
 
 
@@ -103,7 +104,7 @@ def test_a_front_with_a_test_metric(tmp_path: Path, capsys: Capture) -> None:
     assert shown[0] == ["params", "value", "test", "architecture"]
     tests = {one["arch"]: one["test"] for one in evaluations(tmp_path / "out", "raw_gp-0")}
     assert all(float(test) == pytest.approx(tests[arch], abs=1e-4) for _, _, test, arch in shown[1:])
-    assert "test" in next(csv.DictReader((tmp_path / "out" / "front.csv").open()))
+    assert "test" in next(csv.DictReader((tmp_path / "out" / "reports" / "raw_gp-0" / "front.csv").open()))
 
 
 def test_labels_of_a_part_are_snapped_to_and_counted(tmp_path: Path, capsys: Capture) -> None:
@@ -219,7 +220,7 @@ def test_killed_at_any_moment_it_goes_on_as_if_it_had_not_been(
         assert not results(cut)
     assert main([*words, "--out", str(cut)]) == 0
     assert results(cut) == results(tmp_path / "whole")
-    name = "comparison.md" if compare else "evaluations.csv"
+    name = "comparison.md" if compare else "reports/raw_gp-0/evaluations.csv"
     assert (cut / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     first = [one["arch"] for one in evaluations(cut, "raw_gp-0")]
     assert paid.read_text().split() == [*first[:3], *first[2:]]  # the third again, whose line was cut
@@ -244,11 +245,14 @@ class Bad:
 PREDICT = ["--oracle.kind=predictor", "--oracle.predictor=mine"]
 
 
-def test_bad_oracles_are_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+def test_bad_oracles_are_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr("graphnas.bo.setting.load_predictor", lambda path: Bad(False))
     assert bo(*PREDICT, "--out", tmp_path) == 0
     shown, progress = capsys.readouterr()
-    assert "8 evaluations, 4 of them failed" in shown and "failed: RuntimeError: no memory" in progress
+    assert "8 evaluations, 4 of them failed, the first because of: RuntimeError: no memory" in shown
+    assert "failed: RuntimeError: no memory" in caplog.text and progress.count("failed: ") == 3
     paid = evaluations(tmp_path)
     assert [bool(one["error"]) for one in paid] == [True] * 4 + [False] * 4
     assert "finite" in paid[1]["error"] and [one["value"] for one in paid[:4]] == [None] * 4
@@ -298,6 +302,8 @@ def test_nothing_but_failures_is_an_error(tmp_path: Path, monkeypatch: pytest.Mo
         (["--model=nowhere"], "unknown model 'nowhere'"),
         (["--method=latent"], "needs a trained model: pass --model RUN"),
         (["--method=raw_gp", "--acquisition=nix"], "unknown acquisition 'nix'"),
+        (["--method=local", "--acquisition=nix"], "unknown acquisition 'nix'"),
+        ([*COMPARE, "--surrogate=nix"], "unknown surrogate 'nix'"),
         (["--method=raw_gp", "--surrogate=nix"], "unknown surrogate 'nix'"),
         (["--cost=weight"], "--cost: expected params or flops (got weight) (see `graphnas bo --help`)"),
         (["--proposal=sphere"], "--proposal: expected codes, mutants, box or trust_region (got sphere)"),
@@ -360,6 +366,28 @@ def test_models_and_limits_that_do_not_fit(vae: str, tmp_path: Path, capsys: Cap
         assert bo(*words, "--out", tmp_path / "out") == 2
         error = capsys.readouterr().err
         assert message in error and error.count("\n") == 1 and not (tmp_path / "out").exists()
+
+
+def test_a_finished_search_is_extended_and_a_second_seed_has_files_of_its_own(tmp_path: Path, capsys: Capture) -> None:
+    assert bo("--out", tmp_path) == 0 == bo("--out", tmp_path, "--seed=1")
+    before = evaluations(tmp_path)
+    assert bo("--out", tmp_path, "--queries=12") == 0
+    assert "12 evaluations, 0 of them failed" in capsys.readouterr().out
+    assert evaluations(tmp_path)[:8] == before and len(evaluations(tmp_path)) == 12
+    reports = {path.name: path / "evaluations.csv" for path in (tmp_path / "reports").iterdir()}
+    assert {name: len(list(csv.DictReader(path.open()))) for name, path in reports.items()} == {
+        "random-0": 12, "random-1": 8,
+    }  # fmt: skip
+    assert bo("--out", tmp_path) == 2
+    assert "holds a search with a larger budget (queries 12, now 8)" in capsys.readouterr().err
+
+
+def test_a_comparison_is_extended_and_leaves_out_what_was_not(tmp_path: Path, capsys: Capture) -> None:
+    assert bo(*COMPARE, "--out", tmp_path) == 0
+    assert bo("--compare", "--seeds=3", "--methods", "random", "--queries=12", "--out", tmp_path) == 0
+    shown, progress = capsys.readouterr()
+    assert "3 searches of a smaller budget" in progress and "| local | 3" in shown.split("| after 12 |")[0]
+    assert "| local | 3" not in shown.split("| after 12 |")[1]
 
 
 @pytest.mark.parametrize("words", [[], COMPARE], ids=["one search", "comparison"])

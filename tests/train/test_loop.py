@@ -21,7 +21,7 @@ from graphnas.checkpoint import read_model_file
 from graphnas.errors import GraphnasError
 from graphnas.spaces import Architectures
 from graphnas.testing import mixed_batch
-from graphnas.train import FitConfig, Objective, VAEConfig, VAEObjective, fit
+from graphnas.train import FitConfig, Objective, VAEConfig, VAEObjective, fit, loop
 from graphnas.train.data import prepare
 from graphnas.train.loop import Labelled, Trainer, make_optimizer, rate_factor
 from graphnas.train.vae import build, train_vae
@@ -334,3 +334,14 @@ def test_progress_is_logged_where_there_is_no_terminal(
         train_vae(make_config(max_steps=4, validate_every=2), tmp_path)
     steps = [message for message in caplog.messages if message.startswith("step ")]
     assert len(steps) == 2 and steps[0].startswith("step 2: total ") and "exact 0" in steps[1]
+
+
+@pytest.mark.parametrize("progress", [False, True])
+def test_without_a_folder_steps_are_counted_where_there_is_no_terminal(
+    progress: bool, toys: Architectures, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(loop, "SHOW_SECONDS", 0.0)
+    config = FitConfig(max_steps=3, batch_size=8, validate_every=3, warmup_steps=0, device="cpu")
+    with caplog.at_level(logging.INFO, logger="graphnas"):
+        fit(EdgeCount(), Labelled(toys[:32]), Labelled(toys[32:]), config, progress=progress)
+    assert caplog.messages == [f"step {step} of 3" for step in (1, 2, 3)] * progress
