@@ -11,6 +11,7 @@ from graphnas.checkpoint import write_text
 from graphnas.errors import GraphnasError
 from graphnas.plot.board import bars
 from graphnas.train.board_text import interval_text, results_csv, table_head, table_line
+from graphnas.train.result_files import settled
 
 
 class Column(NamedTuple):
@@ -83,7 +84,8 @@ def summarise(entries: Sequence[dict[str, Any]]) -> list[Summary]:
 def made_without_seed(entry: dict[str, Any]) -> str:
     """How an entry was made, as text, whatever its seed."""
     run = entry["made"]["run"]
-    return json.dumps({**entry["made"], "run": {**run, "fit": {**run["fit"], "seed": None}}}, sort_keys=True)
+    made = {**entry["made"], "run": {**run, "fit": {**run["fit"], "seed": None}}}
+    return json.dumps(settled(made), sort_keys=True)
 
 
 def rank(summary: Summary) -> tuple[float, float]:

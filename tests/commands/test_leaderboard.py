@@ -183,6 +183,12 @@ def test_seeds_of_different_recipes_have_no_common_mean() -> None:
         summarise(entries)
 
 
+def test_an_option_that_did_not_exist_yet_is_no_other_recipe() -> None:
+    entries = [made("a", 0, 0.995, 0.5), made("a", 1, 0.5, 0.7)]
+    entries[1]["made"]["run"]["fit"]["new"] = None
+    assert summarise(entries)[0].seeds == 2
+
+
 def test_a_variant_names_other_recipes_and_keeps_their_device() -> None:
     words = {"models": ["svge"], "spaces": ["nb101"], "seeds": 1, "num_graphs": [], "max_steps": [], "quick": False}
     (config,) = plan(Namespace(**words, variant="gpu"))
