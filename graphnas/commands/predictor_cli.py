@@ -27,7 +27,7 @@ from graphnas.spaces import SearchSpace, get_space
 from graphnas.tables import default_table, load_table
 from graphnas.train.predictor import MIN_LABELS, check_labels, fit_predictor
 from graphnas.train.predictor_config import PredictorSettings, read_settings
-from graphnas.train.predictor_evaluation import Task, csv_options, evaluate_predictor, part_rows, read_labels
+from graphnas.train.predictor_evaluation import Labels, Task, csv_options, evaluate_predictor, part_rows, read_labels
 from graphnas.train.predictor_files import CONTENTS, load_predictor, read_contents, save_predictor
 
 TRAIN = """Fit a performance predictor on labelled architectures: a CSV with a column `arch` (or `architecture`, `cell`,
@@ -84,8 +84,7 @@ def train(arguments: Sequence[str]) -> None:
     use_threads(options.threads)
     if not 0 <= options.held_out < 1:
         raise UsageError(f"--held_out must be at least 0 and below 1 (got {options.held_out})")
-    task = Task(options.space, options.labels, options.metric)
-    labels = read_labels(task, options.repeats)
+    labels = read_labels(Task(options.space, options.labels, options.metric), options.repeats)
     space, archs, y, metric = labels
     out = Path(options.out or f"runs/predictor-{options.model}-{space.name}-{options.seed}")
     if (out / CONTENTS).exists():
@@ -98,25 +97,8 @@ def train(arguments: Sequence[str]) -> None:
         archs, y = archs[rows], y[rows]
         labels = labels._replace(archs=archs, y=y)
     settings = {field.name: options[field.name] for field in fields(PredictorSettings)}
-    values: dict[str, float] = {}
-    judged_on = 0
     check_labels(archs, y)
-    if options.held_out > 0:
-        test_size = max(2, round(options.held_out * len(y)))
-        parted = Task(options.space, options.labels, options.metric, test_size)
-        rows_of = part_rows(labels, parted, 0, options.seed)
-        learn = torch.ones(len(y), dtype=torch.bool)
-        learn[rows_of.test] = False
-        if int(learn.sum()) < MIN_LABELS <= len(y):
-            raise UsageError(
-                f"{len(y)} labels leave {int(learn.sum())} to learn from beside {len(rows_of.test)} to judge on, "
-                f"expected at least {MIN_LABELS}: add labels, or --held_out 0"
-            )
-        stderr(f"fitting on {int(learn.sum())} of {len(y)} labels ({metric}) to judge on the others")
-        judged = fit_predictor(
-            options.model, archs[learn], y[learn], space, options.seed, options.device, progress=True, **settings
-        )
-        values, judged_on = evaluate_predictor(judged, archs[rows_of.test], y[rows_of.test]), len(rows_of.test)
+    values, judged_on = judge_held_out(options, labels, settings) if options.held_out > 0 else ({}, 0)
     stderr(f"fitting on all {len(y)} labels ({metric})")
     fitted = fit_predictor(options.model, archs, y, space, options.seed, options.device, progress=True, **settings)
     origin = {"metric": metric, "labels": options.labels, "repeats": options.repeats}
@@ -126,6 +108,29 @@ def train(arguments: Sequence[str]) -> None:
         if judged_on < FEW:
             stderr(f"judged on {judged_on} labels only: these figures are rough, and change with --seed")
         print_values({"judged_on": judged_on, **values})
+
+
+def judge_held_out(options: Namespace, labels: Labels, settings: dict[str, Any]) -> tuple[dict[str, float], int]:
+    """The figures of a predictor that learned without the labels kept aside, and how many these are.
+
+    Raises:
+        UsageError: too few labels are left to learn from.
+    """
+    space, archs, y, metric = labels
+    test_size = max(2, round(options.held_out * len(y)))
+    test = part_rows(labels, Task(options.space, options.labels, options.metric, test_size), 0, options.seed).test
+    learn = torch.ones(len(y), dtype=torch.bool)
+    learn[test] = False
+    if int(learn.sum()) < MIN_LABELS <= len(y):
+        raise UsageError(
+            f"{len(y)} labels leave {int(learn.sum())} to learn from beside {len(test)} to judge on, "
+            f"expected at least {MIN_LABELS}: add labels, or --held_out 0"
+        )
+    stderr(f"fitting on {int(learn.sum())} of {len(y)} labels ({metric}) to judge on the others")
+    judged = fit_predictor(
+        options.model, archs[learn], y[learn], space, options.seed, options.device, progress=True, **settings
+    )
+    return evaluate_predictor(judged, archs[test], y[test]), len(test)
 
 
 def evaluate(arguments: Sequence[str]) -> None:
