@@ -16,7 +16,7 @@ class BeyondConfig:
     beyond: str | None = None
     """Larger search space, such as nb101_8, in which architectures are proposed when the search is done."""
     beyond_queries: int | None = None
-    """How many of --queries are kept for them; a third if not given."""
+    """How many of --queries, and with them of --max_seconds, are kept for them; a third if not given."""
     candidates: int = 1000
     """Architectures that are decoded beyond for every batch, to choose from."""
     beyond_acquisition: str = "mean"

@@ -74,7 +74,8 @@ def run_beyond(
     cannot grow: more evaluations of the trained space would change what is asked for in the larger one.
 
     Args:
-        config: the search; its budget is that of both spaces.
+        config: the search; its budget of evaluations and seconds is that of both spaces. The trained space gets its
+            share of the seconds, the larger one what is left of all.
         options: the larger space.
         model: a trained VAE of the space of `config`.
         folder: of the search, see :func:`graphnas.bo.comparison.run_one`; beyond/LARGER-METHOD-SEED in it gets
@@ -93,7 +94,7 @@ def run_beyond(
     kept = options.share(config.queries) if judge.oracle is not None else 0
     own = folder / "beyond" / f"{larger.name}-{config.method}-{config.seed}"
     claim(config, own, write=False, more=asdict(options), grows=False)
-    setting = Setting(replace(config, queries=config.queries - kept), model, larger)
+    setting = Setting(leave(config, kept), model, larger)
     result = read_result(run_one(setting, config.method, config.seed, folder, report, stop_on_error))
     claim(config, own, more=asdict(options), grows=False)
     inside, outside = as_history(result), History([])
@@ -107,6 +108,13 @@ def run_beyond(
             )
     ranking, snapped = rank(setting, searcher, config.seed), int(result["values"]["snapped"])
     return Beyond(setting, inside, snapped, outside, judge.reason, ranking, own)
+
+
+def leave(config: SearchConfig, kept: int) -> SearchConfig:
+    """The search of the trained space that leaves so many evaluations, and their share of the seconds, to the other."""
+    inside = config.queries - kept
+    seconds = None if config.max_seconds is None else config.max_seconds * inside / config.queries
+    return replace(config, queries=inside, max_seconds=seconds)
 
 
 def make_searcher_beyond(setting: Setting, options: BeyondConfig, larger: SearchSpace, inside: History) -> BeyondBO:

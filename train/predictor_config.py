@@ -109,15 +109,19 @@ def read_settings(name: str, space: str, variant: str = "", **overrides: Any) ->
     are no :class:`PredictorSettings` are taken for fields of the model's config.
 
     Raises:
-        UnknownName: a loss, objective or variant that does not exist.
+        UnknownName: a model, loss, objective or variant that does not exist.
         InvalidValues: a recipe or value that makes no settings.
     """
+    encoders = list_models(kind="vae")
+    known_models = [*list_models(kind="predictor"), *encoders]
+    if name not in known_models:
+        raise UnknownName("model", name, known_models)
     content: dict[str, Any] = {}
     special = RECIPES / f"{name}_{space}_{variant}.yaml"
     if variant and not special.exists():
         raise UnknownName("recipe", special.stem, [path.stem for path in RECIPES.glob("*.yaml")])
     paths = [special, RECIPES / f"{name}_{space}.yaml", RECIPES / f"{name}.yaml"]
-    if name in list_models(kind="vae"):
+    if name in encoders:
         paths.append(RECIPES / "encoder.yaml")
     for path in paths:
         if path.exists():

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection
 
 ARCH_COLUMNS = ("arch", "architecture", "cell", "arch_str")
-"""Names of the column of architectures; the first that is there counts."""
+"""Names of the column of architectures, in small or capital letters; the first that is there counts."""
 SEPARATORS = {";": "semicolons", "\t": "tabs"}
 """What spreadsheets write in the place of commas."""
 HEADERS = re.compile(r"\s*[^\W\d][\w .%()-]*")
@@ -14,7 +14,8 @@ HEADERS = re.compile(r"\s*[^\W\d][\w .%()-]*")
 
 def arch_column(names: Collection[str]) -> str | None:
     """Which of the names is that of the architectures, None where none is."""
-    return next((name for name in ARCH_COLUMNS if name in names), None)
+    plain = {name.strip().lower(): name for name in reversed(list(names))}
+    return next((plain[name] for name in ARCH_COLUMNS if name in plain), None)
 
 
 def other_separator(line: str) -> str | None:

@@ -30,6 +30,7 @@ SMALL, TOY = get_space("toy_4"), get_space("toy")
 TABLE = load_table("toy")
 CONFIG = SearchConfig("toy_4", queries=18, initial=4, batch_size=3, oracle=OracleConfig(labels="toy"))
 BEYOND = BeyondConfig("toy", beyond_queries=8, candidates=60)
+BEYOND_HALF = BeyondConfig("toy", beyond_queries=30, candidates=60)
 
 
 def make(name: str = "svge", space: str = "toy_4") -> GraphVAE:
@@ -182,6 +183,15 @@ def test_limits_hold_beyond_too(tmp_path: Path) -> None:
     archs = TOY.parse([one.arch for one in found.outside.evaluations])
     assert len(archs) == 8 and int(TOY.cost(archs)["params"].max()) <= most
     assert int(TOY.cost(found.ranking.archs)["params"].max()) <= most
+
+
+def test_seconds_are_shared_too(tmp_path: Path) -> None:
+    metric = "score"  # as good as any: the search only adds it up
+    one = float(VALUES.mean())
+    oracle = OracleConfig(labels="toy", seconds_metric=metric)
+    found = run_beyond(replace(CONFIG, queries=60, max_seconds=18 * one, oracle=oracle), BEYOND_HALF, MODEL, tmp_path)
+    assert 9 * one <= found.inside.seconds < 9 * one + float(VALUES.max())
+    assert found.inside.seconds + found.outside.seconds >= 18 * one and len(found.outside.evaluations) < 30
 
 
 def test_without_a_judge_all_is_spent_inside(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from graphnas.testing import seeded
 def test_the_first_name_that_is_there() -> None:
     assert arch_column(["cell", "x", "arch"]) == "arch" and arch_column(["x", "cell"]) == "cell"
     assert arch_column(["x"]) is None
+    assert arch_column([" Architecture", "Score"]) == " Architecture" and arch_column(["Arch", "arch"]) == "Arch"
 
 
 @pytest.mark.parametrize("line", ["net,score", '"my net",top-1 (%)', "net;score", "net\tscore"])
