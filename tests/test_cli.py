@@ -26,7 +26,7 @@ from graphnas.commands import parsing
 from graphnas.models import save_model
 from graphnas.train import DataConfig, FitConfig
 from graphnas.train.evaluate import EvaluationConfig
-from graphnas.train.loop import Trainer
+from graphnas.train.trainer import Trainer
 
 TINY = ["--space=toy", "--data.num_graphs=200", "--model_args.node_dim=8", "--model_args.latent_dim=4", "--device=cpu"]
 STEPS = ["--fit.max_steps=2", "--fit.batch_size=32", "--fit.validate_every=2", "--fit.warmup_steps=0"]

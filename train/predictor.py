@@ -15,10 +15,11 @@ from graphnas.models import FeaturePredictor, Predictor, create_model, list_mode
 from graphnas.models.zoo import MODELS
 from graphnas.spaces import Architectures, SearchSpace, get_space
 from graphnas.train.data import random_rows
-from graphnas.train.loop import Labelled, fit
+from graphnas.train.loop import fit
 from graphnas.train.objectives import member_scores_all, score_all
 from graphnas.train.predictor_config import PredictorSettings, read_settings
 from graphnas.train.pretrain import pretrain, start_from, vae_of
+from graphnas.train.trainer import Labelled
 
 log = logging.getLogger(__name__)
 

@@ -13,8 +13,9 @@ from graphnas.spaces import OUTPUT, Architectures, SearchSpace
 from graphnas.state_dicts import resolve
 from graphnas.train.config import FitConfig
 from graphnas.train.data import random_rows, seeded
-from graphnas.train.loop import Labelled, fit
+from graphnas.train.loop import fit
 from graphnas.train.objectives import Objective
+from graphnas.train.trainer import Labelled
 
 SHARE = 0.2
 LARGEST = 100_000

@@ -12,8 +12,9 @@ from graphnas.models.layers.order import depths
 from graphnas.spaces import OUTPUT, Architectures
 from graphnas.train.config import FitConfig
 from graphnas.train.data import random_rows
-from graphnas.train.loop import Labelled, fit
+from graphnas.train.loop import fit
 from graphnas.train.objectives import Objective
+from graphnas.train.trainer import Labelled
 
 CHUNK = 16_384
 

@@ -19,8 +19,9 @@ from graphnas.state_dicts import resolve
 from graphnas.tables import default_table
 from graphnas.train.config import VAEConfig
 from graphnas.train.data import Prepared, prepare, random_rows
-from graphnas.train.loop import FitResult, Labelled, fit
+from graphnas.train.loop import FitResult, fit
 from graphnas.train.objectives import VAEObjective
+from graphnas.train.trainer import Labelled
 
 VALIDATION_GRAPHS = 2000
 """Held-out graphs looked at in each validation; the rest of the part is left alone."""

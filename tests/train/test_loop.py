@@ -23,7 +23,7 @@ from graphnas.spaces import Architectures
 from graphnas.testing import mixed_batch
 from graphnas.train import FitConfig, Objective, VAEConfig, VAEObjective, fit, loop
 from graphnas.train.data import prepare
-from graphnas.train.loop import Labelled, Trainer, make_optimizer, rate_factor
+from graphnas.train.trainer import Labelled, Trainer, make_optimizer, rate_factor
 from graphnas.train.vae import build, train_vae
 
 

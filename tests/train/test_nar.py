@@ -17,10 +17,10 @@ from graphnas.models import NAR
 from graphnas.spaces import Architectures
 from graphnas.testing import mixed_batch, seeded
 from graphnas.train.config import FitConfig
-from graphnas.train.loop import rate_factor
 from graphnas.train.nar import TierObjective, tier_borders, tiers_of
 from graphnas.train.predictor import fit_predictor
 from graphnas.train.predictor_config import RECIPES, PredictorSettings, read_settings
+from graphnas.train.trainer import rate_factor
 
 SMALL: dict[str, Any] = {
     "hidden_dim": 16, "inner_dim": 24, "layers": 1, "heads": 2, "score_dim": 12, "tier_dim": 10, "dropout": 0.0,

@@ -18,7 +18,7 @@ from graphnas.cli import main
 from graphnas.errors import CheckpointMismatch, GraphnasError
 from graphnas.run_folder import RunFolder
 from graphnas.train import FitConfig, VAEConfig
-from graphnas.train.loop import Trainer
+from graphnas.train.trainer import Trainer
 from graphnas.train.vae import read_vae_config, train_vae
 
 MakeConfig = Callable[..., VAEConfig]
@@ -189,7 +189,7 @@ def test_killed_at_random_moments(
 
 FILL_THE_DISK = """
 import resource
-from graphnas.train.loop import Trainer
+from graphnas.train.trainer import Trainer
 def step(self, *batch, step=Trainer.train_step):
     if self.step == 25:
         resource.setrlimit(resource.RLIMIT_FSIZE, (15_000, 15_000))
