@@ -14,6 +14,7 @@ from graphnas.errors import GraphnasError, InvalidValues
 from graphnas.models import FeaturePredictor, Predictor, create_model, list_models
 from graphnas.models.zoo import MODELS
 from graphnas.spaces import Architectures, SearchSpace, get_space
+from graphnas.spaces.architectures import expect_architectures
 from graphnas.train.data import random_rows
 from graphnas.train.loop import fit
 from graphnas.train.objectives import member_scores_all, score_all
@@ -155,8 +156,8 @@ def fit_predictor(
 
     Raises:
         UnknownName: no such model, loss or option.
-        InvalidValues: no :class:`Architectures`, another number of them, fewer than 5 labels, labels that are not
-            finite or all the same.
+        InvalidArchitecture: no :class:`Architectures`.
+        InvalidValues: another number of them, fewer than 5 labels, labels that are not finite or all the same.
     """
     space = get_space(space)
     y = check_labels(archs, y)
@@ -197,10 +198,9 @@ def check_labels(archs: Architectures, y: Tensor) -> Tensor:
     """Labels as float64 [B] on the CPU.
 
     Raises:
-        InvalidValues: see :func:`fit_predictor`.
+        InvalidArchitecture, InvalidValues: see :func:`fit_predictor`.
     """
-    if not isinstance(archs, Architectures):
-        raise InvalidValues(f"expected Architectures (got {type(archs).__name__}): space.parse(text) makes them")
+    expect_architectures(archs)
     y = torch.as_tensor(y).detach().cpu().double()
     if y.ndim != 1 or len(y) != len(archs):
         raise InvalidValues(f"expected one label per architecture (got {list(y.shape)} for {len(archs)})")

@@ -144,7 +144,7 @@ def test_labels_that_are_none(spoil: Any, named: str) -> None:
 def test_too_few_and_too_much_alike() -> None:
     archs, y = few(4)
     texts = get_space("toy").format(archs)
-    with pytest.raises(InvalidValues, match=r"expected Architectures \(got list\): space.parse\(text\) makes them"):
+    with pytest.raises(InvalidArchitecture, match=r"expected Architectures \(got list\): space.parse\(text\) makes them"):
         fit_predictor("gin", texts, y, "toy")  # type: ignore[arg-type]
     with pytest.raises(InvalidValues, match="at least 5 labelled architectures \\(got 4\\)"):
         fit_predictor("gin", archs, y, "toy")
