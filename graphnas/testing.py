@@ -106,6 +106,9 @@ class VAEContract:
             assert len(drawn) == repeats * len(z)
             assert drawn[: 4 * repeats] == model.decode(z[:4], generator=seeded(3), repeats=repeats)
 
+    def test_no_architecture_has_no_code(self, model: GraphVAE, archs: Architectures) -> None:
+        assert model.eval()(archs[:0]).shape == (0, model.latent_dim)
+
     def test_seeded_draws_repeat(self, model: GraphVAE) -> None:
         z = codes(model.eval(), 20)
         assert model.decode(z, generator=seeded(5)) == model.decode(z, generator=seeded(5))

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from graphnas.errors import SpaceMismatch
-from graphnas.models.base import check_codes
 from graphnas.models.latent_vae import LatentConfig, LatentVAE, Reconstruction
 from graphnas.models.layers.latent import LatentHeads, TanhHead
 from graphnas.models.layers.rollout import Canvas, Draws, draw_edges, draw_types
@@ -47,6 +46,8 @@ class Arch2VecConfig(LatentConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check_counts("layers")
+        if self.input_scale != 1:
+            raise ValueError(f"input_scale is about recurrent cells, arch2vec has none (got {self.input_scale})")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be at least 0 and below 1 (got {self.dropout})")
         if self.edge_decoder not in ("inner", "bilinear"):
@@ -89,7 +90,7 @@ def spread(x: Tensor, rows: Tensor | None, count: int, width: int) -> Tensor:
     """States [R, D] of the vertices `rows` as [count, width, D], zero elsewhere."""
     if rows is not None:
         x = x.new_zeros(count * width, x.shape[1]).index_copy(0, rows, x)
-    return x.view(count, width, -1)
+    return x.view(count, width, x.shape[1])
 
 
 class GINEncoder(nn.Module):
@@ -215,7 +216,7 @@ class Arch2Vec(LatentVAE):
         return Reconstruction(self._released_loss(archs, types, edges) if self.settings.faithful else nll, nll)
 
     def log_prob(self, archs: Architectures, z: Tensor) -> Tensor:
-        archs, z = self._fitting(self.prepare(archs)), check_codes(z, self.latent_dim).to(self.device)
+        archs, z = self._fitting(self.prepare(archs)), self.prepare_codes(z, len(archs))
         return -self._nll(archs, *self.scores(z))
 
     def roll_out(self, z: Tensor, draws: Draws) -> Architectures:

@@ -160,11 +160,18 @@ class GraphVAE(GraphModel, ABC):
 
         `sample=False` takes the most probable choice at every step. With `mask=True` only architectures valid in the
         space can come out. Row i uses its own random numbers, so a prefix of the batch decodes to the same graphs.
+
+        Raises:
+            InvalidValues: codes of another shape, or that are not finite.
         """
 
     @abstractmethod
     def log_prob(self, archs: Architectures, z: Tensor) -> Tensor:
-        """log p(archs | z) in nats, float [B]."""
+        """log p(archs | z) in nats, float [B].
+
+        Raises:
+            InvalidValues: codes of another shape or number, or that are not finite.
+        """
 
     @property
     def predicts(self) -> bool:
@@ -188,27 +195,42 @@ class GraphVAE(GraphModel, ABC):
         """`losses` with the squared error of the head where there are one and targets [B], NaN among them left out.
 
         It gets `share` of the total, what was the total the rest.
+
+        Raises:
+            InvalidValues: targets of another shape.
         """
         head = getattr(self, "accuracy", None)
         if y is not None and head is not None:
+            if y.shape != mu.shape[:1]:
+                raise InvalidValues(f"expected targets of shape [{len(mu)}] (got {list(y.shape)})")
             losses["accuracy"] = masked_mse(head(mu), y.to(mu))
             losses["total"] = (1 - share) * losses["total"] + share * losses["accuracy"]
         return losses
 
+    def prepare_codes(self, z: Tensor, count: int | None = None) -> Tensor:
+        """Codes [B, Z] on the model's device, in its precision.
+
+        Args:
+            z: the codes.
+            count: how many architectures they belong to, where they belong to some.
+
+        Raises:
+            InvalidValues: no tensor, another shape or number, or a code that is not finite, whose row is named.
+        """
+        if not isinstance(z, Tensor):
+            raise InvalidValues(f"expected codes as a tensor (got {type(z).__name__}): torch.as_tensor(z) makes one")
+        if z.ndim != 2 or z.shape[1] != self.latent_dim:
+            raise InvalidValues(f"expected codes of shape [B, {self.latent_dim}] (got {list(z.shape)})")
+        if count not in (None, len(z)):
+            raise InvalidValues(f"expected one code per architecture (got {len(z)} codes for {count} architectures)")
+        odd = (~z.isfinite().all(1)).nonzero().flatten()
+        if len(odd):
+            raise InvalidValues(f"codes must be finite (row {int(odd[0])} is not)")
+        return z.to(next(self.parameters()))
+
     def forward(self, archs: Architectures) -> Tensor:
         """The code of an architecture: its posterior mean, float [B, Z]."""
         return self.encode(archs)[0]
-
-
-def check_codes(z: Tensor, latent_dim: int) -> Tensor:
-    """Codes of the right shape, [B, Z].
-
-    Raises:
-        InvalidValues: any other shape.
-    """
-    if z.ndim != 2 or z.shape[1] != latent_dim:
-        raise InvalidValues(f"expected codes of shape [B, {latent_dim}] (got {list(z.shape)})")
-    return z
 
 
 def kl_divergence(mu: Tensor, logvar: Tensor) -> Tensor:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from graphnas.models.base import check_codes
 from graphnas.models.generator_vae import GeneratorConfig, GeneratorVAE
 from graphnas.models.layers.both_ways import BothWaysGRU
 from graphnas.models.layers.rollout import forward_draws, rollout
@@ -61,7 +60,7 @@ class DGMG(GeneratorVAE):
     def decode(
         self, z: Tensor, sample: bool = True, generator: Generator | None = None, mask: bool = True, repeats: int = 1
     ) -> Architectures:
-        z = check_codes(z, self.latent_dim).to(self.device)
+        z = self.prepare_codes(z)
         if len(z) * repeats == 0:
             return Architectures.empty(self.space.max_nodes)
         draws = forward_draws(z, self.space, sample, generator, mask, repeats)

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from graphnas.models.base import GraphVAE, ModelConfig, check_codes, kl_divergence
+from graphnas.models.base import GraphVAE, ModelConfig, kl_divergence
 from graphnas.models.layers.heads import HalvingMLP
 from graphnas.models.layers.latent import draw_code
 from graphnas.models.layers.node_generator import NodeGenerator, StepLoss
@@ -111,7 +111,7 @@ class GeneratorVAE(GraphVAE):
         return self.add_accuracy(losses, mu, y, self.settings.accuracy_weight)
 
     def log_prob(self, archs: Architectures, z: Tensor) -> Tensor:
-        z = check_codes(z, self.latent_dim).to(self.device)
+        z = self.prepare_codes(z, len(archs))
         steps = self._teacher_forced(self.prepare(archs), z, both=False)
         return -(steps.types - steps.forced + steps.edge_sums)
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from graphnas.models.base import GraphVAE, ModelConfig, check_codes, kl_divergence
+from graphnas.models.base import GraphVAE, ModelConfig, kl_divergence
 from graphnas.models.layers.latent import TanhHead, draw_code
 from graphnas.models.layers.rollout import Draws, forward_draws
 from graphnas.spaces import Architectures, SearchSpace
@@ -97,13 +97,13 @@ class LatentVAE(GraphVAE):
         return self.add_accuracy(losses, mu, y, settings.accuracy_weight)
 
     def log_prob(self, archs: Architectures, z: Tensor) -> Tensor:
-        return -self.reconstruct(self.prepare(archs), check_codes(z, self.latent_dim).to(self.device)).nll
+        return -self.reconstruct(self.prepare(archs), self.prepare_codes(z, len(archs))).nll
 
     @torch.no_grad()
     def decode(
         self, z: Tensor, sample: bool = True, generator: Generator | None = None, mask: bool = True, repeats: int = 1
     ) -> Architectures:
-        z = check_codes(z, self.latent_dim).to(self.device)
+        z = self.prepare_codes(z)
         if len(z) * repeats == 0:
             return Architectures.empty(self.space.max_nodes)
         return self.roll_out(z, forward_draws(z, self.space, sample, generator, mask, repeats))

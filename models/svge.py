@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from graphnas.models.base import check_codes
 from graphnas.models.generator_vae import GeneratorConfig, GeneratorVAE
 from graphnas.models.layers.rollout import Draws, rollout, uniform_noise
 from graphnas.models.layers.two_way import TwoWayGRU
@@ -65,7 +64,7 @@ class SVGE(GeneratorVAE):
     def decode(
         self, z: Tensor, sample: bool = True, generator: Generator | None = None, mask: bool = True, repeats: int = 1
     ) -> Architectures:
-        z = check_codes(z, self.latent_dim).to(self.device)
+        z = self.prepare_codes(z)
         if len(z) * repeats == 0:
             return Architectures.empty(self.space.max_nodes)
         forward, mirrored = self.decode_directions(z, sample, generator, mask, repeats)

@@ -19,7 +19,7 @@ from graphnas.train.data import random_rows
 from graphnas.train.loop import fit
 from graphnas.train.objectives import member_scores_all, score_all
 from graphnas.train.predictor_config import PredictorSettings, read_settings
-from graphnas.train.pretrain import pretrain, start_from, vae_of
+from graphnas.train.pretrain import pretrain, shaped_like, start_from
 from graphnas.train.trainer import Labelled
 
 log = logging.getLogger(__name__)
@@ -162,10 +162,11 @@ def fit_predictor(
     space = get_space(space)
     y = check_labels(archs, y)
     settings = read_settings(name, space.family, **overrides)
+    recipe = read_settings(name, space.family)
     if name in list_models(kind="vae"):
         name, settings.model_args = "encoder", {"vae": name, **settings.model_args}
     if settings.start_from and name == "encoder":
-        settings.model_args = vae_of(settings.start_from, settings.model_args.get("vae")) | settings.model_args
+        settings.model_args = shaped_like(settings.start_from, settings.model_args, recipe.model_args)
     if issubclass(MODELS[name], FeaturePredictor):
         return fit_features(name, space, settings, archs, y, seed)
     folds = make_folds(space, archs, settings, seed)

@@ -105,8 +105,8 @@ class PredictorSettings:
 def read_settings(name: str, space: str, variant: str = "", **overrides: Any) -> PredictorSettings:
     """The shipped recipe of a predictor for a space, or its general one, with other values for some fields.
 
-    A `variant` (nar has `published`) is another recipe for the same space, `<name>_<space>_<variant>.yaml`. Fields that
-    are no :class:`PredictorSettings` are taken for fields of the model's config.
+    A `variant` (nar and svge have `published`) is another recipe, `<name>_<space>_<variant>.yaml` or, for any space,
+    `<name>_<variant>.yaml`. Fields that are no :class:`PredictorSettings` are taken for fields of the model's config.
 
     Raises:
         UnknownName: a model, loss, objective or variant that does not exist.
@@ -117,16 +117,15 @@ def read_settings(name: str, space: str, variant: str = "", **overrides: Any) ->
     if name not in known_models:
         raise UnknownName("model", name, known_models)
     content: dict[str, Any] = {}
-    special = RECIPES / f"{name}_{space}_{variant}.yaml"
-    if variant and not special.exists():
-        raise UnknownName("recipe", special.stem, [path.stem for path in RECIPES.glob("*.yaml")])
-    paths = [special, RECIPES / f"{name}_{space}.yaml", RECIPES / f"{name}.yaml"]
-    if name in encoders:
+    end = f"_{variant}" if variant else ""
+    paths = [RECIPES / f"{name}_{space}{end}.yaml", RECIPES / f"{name}{end}.yaml"]
+    if name in encoders and not variant:
         paths.append(RECIPES / "encoder.yaml")
-    for path in paths:
-        if path.exists():
-            content = yaml.safe_load(path.read_text())
-            break
+    found = [path for path in paths if path.exists()]
+    if variant and not found:
+        raise UnknownName("recipe", paths[0].stem, [path.stem for path in RECIPES.glob("*.yaml")])
+    if found:
+        content = yaml.safe_load(found[0].read_text())
     known = {entry.name for entry in fields(PredictorSettings)}
     model_args = {**content.pop("model_args", {}), **overrides.pop("model_args", {})}
     model_args |= {key: value for key, value in overrides.items() if key not in known}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
@@ -125,9 +127,17 @@ def start_from(model: Predictor, path: str) -> None:
         raise CheckpointMismatch(f"{path} holds {found.registered_name!r}, expected {model.registered_name!r}")
 
 
-def vae_of(path: str, wanted: str | None = None) -> dict[str, object]:
-    """The fields `vae` and `vae_args` of an encoder for the VAE in a file; empty for anything but the `wanted` one."""
+def shaped_like(path: str, model_args: dict[str, Any], recipe: dict[str, Any]) -> dict[str, Any]:
+    """The fields of an encoder that starts from the VAE in a file: sizes of that, not those of the recipe.
+
+    Args:
+        path: run folder, model file, or name of shipped weights; of another model it changes nothing.
+        model_args: fields asked for; those of the VAE that differ from the recipe stay.
+        recipe: the fields of the recipe.
+    """
     found = load_model(resolve(path))
-    if not isinstance(found, GraphVAE) or wanted not in (None, found.registered_name):
-        return {}
-    return {"vae": found.registered_name, "vae_args": found.config.to_dict()}
+    if not isinstance(found, GraphVAE) or model_args.get("vae") not in (None, found.registered_name):
+        return model_args
+    usual, chosen = recipe.get("vae_args", {}), model_args.get("vae_args", {})
+    own = {key: value for key, value in chosen.items() if key not in usual or usual[key] != value}
+    return {**model_args, "vae": found.registered_name, "vae_args": found.config.to_dict() | own}

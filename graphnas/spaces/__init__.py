@@ -70,4 +70,8 @@ def get_space(name: str | SearchSpace) -> SearchSpace:
         UnknownName: with close matches and the full list.
         OutsideSpace: another size of a space that has one size.
     """
-    return name if isinstance(name, SearchSpace) else _build(name)
+    if isinstance(name, SearchSpace):
+        return name
+    if not isinstance(name, str):
+        raise UnknownName("search space", name, _SPACES)
+    return _build(name)

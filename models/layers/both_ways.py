@@ -227,4 +227,4 @@ def both_ways_round(features: Tensor, state: Tensor, ears: tuple[Hearing, Hearin
         if weights.update is not None:
             inputs = torch.addmm(bias, inputs, full(weights.update))
         new = _Update.apply(inputs, features.flatten(0, 1), state, hidden, hidden_bias)
-    return cast(Tensor, new).view(size, rows, -1)
+    return cast(Tensor, new).view(size, rows, new.shape[-1])

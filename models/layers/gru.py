@@ -214,7 +214,7 @@ def _update(features: Tensor, state: Tensor, wiring: Wiring, weights: FoldedGRU)
         new = GRUUpdate.apply(
             x.flatten(0, 1), features.flatten(0, 1), state, inputs, hidden, bias, wiring.receivers.start * rows
         )
-    return new.view(size, rows, -1)
+    return new.view(size, rows, new.shape[-1])
 
 
 def one_hot_cell(num_inputs: int, hidden_dim: int, scale: float = 1.0) -> nn.GRUCell:

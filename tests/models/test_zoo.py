@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from graphnas import create_model, get_space, list_models, list_spaces, model_info
-from graphnas.errors import UnknownName
+from graphnas.errors import InvalidValues, UnknownName
 from graphnas.models import GraphVAE
 from graphnas.spaces import Architectures
-from graphnas.testing import VAEContract, mixed_batch, tiny_options
+from graphnas.testing import VAEContract, mixed_batch, seeded, tiny_options
 
 
 class TestEveryVAE(VAEContract):
@@ -27,6 +27,18 @@ class TestEveryVAE(VAEContract):
     @pytest.fixture
     def archs(self, model: GraphVAE) -> Architectures:
         return mixed_batch(model.space)
+
+    @pytest.mark.parametrize("odd", [float("nan"), float("inf")])
+    def test_codes_that_are_none_are_refused(self, odd: float, model: GraphVAE, archs: Architectures) -> None:
+        z = torch.randn(3, model.eval().latent_dim, generator=seeded())
+        z[1, -1] = odd
+        with pytest.raises(InvalidValues, match=r"codes must be finite \(row 1 is not\)"):
+            model.decode(z)
+        with pytest.raises(InvalidValues, match="one code per architecture \\(got 3 codes for 2 architectures\\)"):
+            model.log_prob(archs[:2], z)
+        with pytest.raises(InvalidValues, match="expected codes as a tensor \\(got ndarray\\)"):
+            model.decode(z.numpy())  # type: ignore[arg-type]
+        assert model.decode(z[:1].double(), sample=False) == model.decode(z[:1], sample=False)
 
 
 def test_listing() -> None:

@@ -144,7 +144,7 @@ def test_labels_that_are_none(spoil: Any, named: str) -> None:
 def test_too_few_and_too_much_alike() -> None:
     archs, y = few(4)
     texts = get_space("toy").format(archs)
-    with pytest.raises(InvalidArchitecture, match=r"expected Architectures \(got list\): space.parse\(text\) makes them"):
+    with pytest.raises(InvalidArchitecture, match=r"expected Architectures \(got list\): space.parse"):
         fit_predictor("gin", texts, y, "toy")  # type: ignore[arg-type]
     with pytest.raises(InvalidValues, match="at least 5 labelled architectures \\(got 4\\)"):
         fit_predictor("gin", archs, y, "toy")
@@ -186,11 +186,19 @@ def test_a_vae_is_a_predictor_by_name(tmp_path: Path) -> None:
     assert torch.equal(network.vae(archs), vae.eval()(archs))
     joint = fit_predictor("dagnn", archs, y, "toy", device="cpu", epochs=1, vae_args=tiny_options("dagnn"))
     assert joint.members[0].network.config.to_dict()["vae"] == "dagnn"
-    published = read_settings("svge", "nb201")
+    assert read_settings("dvae", "toy").model_args["vae_args"]["hidden_dim"] == 128
+    dvae = create_model("dvae", "toy", hidden_dim=12, latent_dim=4)
+    of_dvae = str(save_model(dvae, tmp_path / "dvae.safetensors"))
+    started = fit_predictor("dvae", archs, y, "toy", device="cpu", epochs=1, start_from=of_dvae, mode="frozen")
+    vae = cast(EncoderHead, started.members[0].network).vae
+    assert vae.config == dvae.config and torch.equal(vae(archs), dvae.eval()(archs))
+    published = read_settings("svge", "nb201", "published")
     assert (published.epochs, published.learning_rate, published.schedule) == (100, 1e-3, "plateau")
     assert published.model_args == {"mode": "joint", "score_weight": 0.9} and published.loss == "mse"
     assert published.fit_config(100, 0, "cpu").validate_every == 3  # an epoch
-    assert read_settings("dagnn", "toy") == read_settings("encoder", "toy") != PredictorSettings()
+    assert read_settings("svae", "toy") == read_settings("encoder", "toy") != PredictorSettings()
+    with pytest.raises(UnknownName, match="recipe 'svae_toy_published'"):
+        read_settings("svae", "toy", "published")
     for name in ("gin", "dagnn"):
         with pytest.raises(CheckpointMismatch, match=f"holds 'svge', expected '{name}'"):
             fit_predictor(name, archs, y, "toy", device="cpu", start_from=path)
@@ -204,7 +212,7 @@ def test_recipe_is_what_its_file_says(path: Path) -> None:
     names = [name for name in list_models() if path.stem == name or path.stem.startswith(f"{name}_")]
     name = max(names, key=len)
     rest = path.stem.removeprefix(name).removeprefix("_")
-    space, _, variant = rest.partition("_")
+    space, _, variant = rest.partition("_") if rest.split("_")[0] in list_spaces() else ("", "", rest)
     assert space in ("", *list_spaces())
     options = {"variant": variant} if variant else {}
     settings = read_settings(name, space or "toy", **options)
