@@ -47,7 +47,7 @@ class Arch2VecConfig(LatentConfig):
         super().__post_init__()
         self.check_counts("layers")
         if self.input_scale != 1:
-            raise ValueError(f"input_scale is about recurrent cells, arch2vec has none (got {self.input_scale})")
+            raise ValueError(f"input_scale must be 1, as there are no recurrent cells (got {self.input_scale})")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be at least 0 and below 1 (got {self.dropout})")
         if self.edge_decoder not in ("inner", "bilinear"):

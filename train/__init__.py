@@ -7,6 +7,7 @@ from graphnas.train.loop import FitResult, fit
 from graphnas.train.objectives import Objective, VAEObjective
 from graphnas.train.predictor import FittedPredictor, fit_predictor
 from graphnas.train.predictor_files import load_predictor, save_predictor
+from graphnas.train.vae import train_vae
 
 __all__ = [
     "DataConfig",
@@ -20,4 +21,5 @@ __all__ = [
     "fit_predictor",
     "load_predictor",
     "save_predictor",
+    "train_vae",
 ]

@@ -99,6 +99,11 @@ class DataConfig:
     many architectures compute the same, a table may have one of them, and a model that saw no other misjudges them."""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.space, str):
+            raise InvalidValues(
+                f"a run knows its space by name (got {self.space!r}): enter one of your own with "
+                "@graphnas.spaces.register_space"
+            )
         if not 0 < self.held_out < 1:
             raise InvalidValues(f"held_out must lie between 0 and 1 (got {self.held_out})")
         if self.num_graphs is not None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import cache
 from importlib import import_module
+from typing import TypeVar
 
-from graphnas.errors import UnknownName
+from graphnas.errors import InvalidValues, UnknownName
 from graphnas.spaces.architectures import Architectures
 from graphnas.spaces.base import INPUT, OUTPUT, SearchSpace
 from graphnas.spaces.cell_matrices import CellLayout, CellMatrices
@@ -21,9 +23,10 @@ __all__ = [
     "family_name",
     "get_space",
     "list_spaces",
+    "register_space",
 ]
 
-_SPACES = {
+_SPACES: dict[str, str | Callable[[], SearchSpace]] = {
     "bn8": "graphnas.spaces.bn8:BN8",
     "darts": "graphnas.spaces.darts:DARTS",
     "enas12": "graphnas.spaces.enas:ENAS12",
@@ -49,8 +52,26 @@ def _build(name: str) -> SearchSpace:
             raise UnknownName("search space", name, _SPACES)
         edges = int(limits["edges"]) if limits["edges"] else None
         return _build(limits["base"]).resized(int(limits["nodes"]), edges, int(limits["low"] or 2))
-    module, attribute = _SPACES[name].split(":")
-    space: SearchSpace = getattr(import_module(module), attribute)()
+    make = _SPACES[name]
+    if isinstance(make, str):  # ours are imported when they are asked for
+        module, attribute = make.split(":")
+        make = getattr(import_module(module), attribute)
+    space: SearchSpace = make()
+    return space
+
+
+S = TypeVar("S", bound=type[SearchSpace])
+
+
+def register_space(space: S) -> S:
+    """Class decorator that enters a search space under its `name`, for runs and commands that know spaces by name.
+
+    Raises:
+        InvalidValues: the name is taken, or is that of another size of a space there is.
+    """
+    if space.name in _SPACES or family_name(space.name) in _SPACES:
+        raise InvalidValues(f"search space {space.name!r} is there already: choose another name")
+    _SPACES[space.name] = space
     return space
 
 

@@ -356,7 +356,9 @@ def test_too_large_graphs_are_refused() -> None:
         model.decode(torch.zeros(2, 5))
 
 
-@pytest.mark.parametrize("options", [{"layers": 0}, {"dropout": 1.0}, {"edge_decoder": "outer"}, {"latent_dim": 0}])
+@pytest.mark.parametrize(
+    "options", [{"layers": 0}, {"dropout": 1.0}, {"edge_decoder": "outer"}, {"latent_dim": 0}, {"input_scale": 8.0}]
+)
 def test_impossible_options_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must be"):
         Arch2VecConfig(**options)

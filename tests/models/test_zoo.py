@@ -41,6 +41,16 @@ class TestEveryVAE(VAEContract):
         assert model.decode(z[:1].double(), sample=False) == model.decode(z[:1], sample=False)
 
 
+@pytest.mark.parametrize("name", list_models(kind="vae"))
+def test_targets_of_another_shape_are_refused(name: str) -> None:
+    model = create_model(name, "toy", **tiny_options(name), accuracy_head=True)
+    assert isinstance(model, GraphVAE)
+    archs = mixed_batch(model.space)
+    for y in (torch.zeros(len(archs), 1), torch.zeros(len(archs) - 1), torch.tensor(1.0)):
+        with pytest.raises(InvalidValues, match=rf"expected targets of shape \[{len(archs)}\] \(got \["):
+            model.loss(archs, y)
+
+
 def test_listing() -> None:
     assert "svge" in list_models() == list_models("*")
     assert list_models("no*") == [] and list_models("svge", kind="vae") == ["svge"]

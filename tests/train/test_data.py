@@ -138,3 +138,8 @@ def test_the_whole_space_takes_the_labels_of_its_classes() -> None:
     assert not classes[0] & classes[1] and not classes[0] & classes[2] and not classes[1] & classes[2]
     with pytest.raises(InvalidValues, match=r"give data\.labels too"):
         prepare(DataConfig("nb201", whole_space=True))
+
+
+def test_a_space_as_an_object_is_told_how_to_get_a_name() -> None:
+    with pytest.raises(InvalidValues, match=r"knows its space by name .*register_space"):
+        DataConfig(space=get_space("toy"))  # type: ignore[arg-type]
