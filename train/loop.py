@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm.auto import tqdm
 
+from graphnas.errors import MissingData
 from graphnas.models import save_model
 from graphnas.run_folder import RunFolder
 from graphnas.train.config import FitConfig
@@ -70,6 +71,8 @@ def fit(
             log.info(
                 "%s %s step %d", run.path, "is finished, nothing to do after" if over else "goes on from", trainer.step
             )
+        if over and not run.best.exists():
+            raise MissingData(f"{run.best} is missing though the run is finished: delete the folder to train it again")
         if over:
             return FitResult(trainer.step, trainer.best, trainer.records)
     writer = (

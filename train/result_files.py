@@ -9,6 +9,7 @@ from typing import Any
 
 from graphnas.checkpoint import write_text
 from graphnas.errors import GraphnasError
+from graphnas.run_folder import flat
 
 
 def write_result(path: Path, content: dict[str, Any]) -> Path:
@@ -44,8 +45,14 @@ def is_finished(path: Path, made: dict[str, Any]) -> bool:
     """
     if not path.exists():
         return False
-    if settled(read_result(path)["made"]) != settled(made):
-        raise GraphnasError(f"{path} was made with another recipe, labels or profile: choose another --out")
+    before, now = flat(settled(read_result(path)["made"])), flat(settled(made))
+    other = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
+    if other:
+        key = other[0]
+        raise GraphnasError(
+            f"{path} was made with another recipe, labels or profile ({key} was {before.get(key)!r}, is now "
+            f"{now.get(key)!r}): choose another --out"
+        )
     return True
 
 

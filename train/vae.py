@@ -10,7 +10,7 @@ from lightning_fabric import seed_everything
 
 from graphnas.checkpoint import remove_partial
 from graphnas.device import check_device
-from graphnas.errors import GraphnasError
+from graphnas.errors import GraphnasError, MissingData
 from graphnas.models import GraphVAE, create_model, load_model
 from graphnas.models.base import load_weights
 from graphnas.run_folder import RunFolder, is_main_process
@@ -39,6 +39,8 @@ def train_vae(config: VAEConfig, out: Path, resume: bool = False, progress: bool
     run = RunFolder(out)
     if resume:
         run.check_same(config)
+        if run.last.exists() and not run.state_file.exists():
+            raise MissingData(f"{run.state_file} is missing: the finished run in {out} cannot be continued without it")
     else:
         run.check_new()
     seed_everything(config.fit.seed, verbose=False)
@@ -47,7 +49,7 @@ def train_vae(config: VAEConfig, out: Path, resume: bool = False, progress: bool
     if len(data.split.train) < config.fit.batch_size:
         raise GraphnasError(
             f"{len(data.split.train)} training graphs do not fill one batch of {config.fit.batch_size}: "
-            "choose a smaller --fit.batch_size"
+            "choose a smaller fit.batch_size"
         )
     if is_main_process():
         remove_partial(out)

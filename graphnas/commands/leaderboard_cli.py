@@ -11,7 +11,7 @@ from jsonargparse import Namespace
 from graphnas.bo.board_report import markdown, summarise, write_report
 from graphnas.bo.vae_board import BoardSizes, Labels, entry_name, raw_rows, read_results, run_entry
 from graphnas.commands.board_options import LABELS_HELP, assignment, choose_models, read_counts, read_sources, run_jobs
-from graphnas.commands.parsing import CommandParser, UsageError, make_parser, parse
+from graphnas.commands.parsing import CommandParser, UsageError, make_parser, parse, shipped_recipes, stderr
 from graphnas.commands.train_cli import read_options, to_config
 from graphnas.errors import GraphnasError
 from graphnas.spaces import get_space
@@ -21,13 +21,16 @@ from graphnas.train.evaluate import EvaluationConfig
 DESCRIPTION = """Train VAEs of the zoo on search spaces from several seeds and compare them: reconstruction, validity,
 uniqueness, novelty, and how well two Gaussian processes predict labels from their codes, beside the same from raw
 features. The legacy GP is that of published tables, stopped long before it has converged; the converged GP says how
-much of the labels the codes hold; docs/metrics.md explains every column. Each model trains by its recipe MODEL_SPACE.
+much of the labels the codes hold; docs/metrics.md explains every column. Each model trains by its recipe MODEL_SPACE,
+where there is none as on NAS-Bench-201.
 --out holds runs/, results/ (one JSON per entry), leaderboard.md, leaderboard.csv and a plot per space; what is finished
 is not done again, so the command can be interrupted and repeated, with more models, spaces or seeds too.
 
 Example: graphnas leaderboard vae --models svge dvae --spaces nb201 --seeds 3 --jobs 2 --out runs/leaderboard"""
 
 QUICK_STEPS = 60
+USUAL = "nb201"
+"""Whose recipes train models on spaces that have none."""
 QUICK_SIZES = BoardSizes(
     EvaluationConfig(num_graphs=100, encodings=2, decodings=5, prior_points=50, prior_codes=500),
     gp_seeds=1, legacy_epochs=2, fit_points=60, gp_points=300, max_labels=500,
@@ -92,20 +95,42 @@ def plan(options: Namespace) -> list[VAEConfig]:
     """The trainings asked for, seeds outermost so that every model has a first seed early."""
     names = choose_models(options.models, "vae", "VAE")
     counts, steps = read_counts(options.num_graphs), read_counts(options.max_steps)
-    found = []
+    spaces, found = [get_space(space) for space in options.spaces], []
+    for space in spaces:
+        other = [name for name in names if lacks_recipe(name, space.name, options.variant)]
+        if other:
+            stderr(f"no recipe for {space.name}, trained as on {USUAL}: {', '.join(other)}")
     for seed in range(options.seeds):
-        for space in map(get_space, options.spaces):
+        for space in spaces:
             for name in names:
-                recipe = "_".join(filter(None, (name, space.name, options.variant)))
-                config = to_config(read_options([f"--recipe={recipe}"]))
-                max_steps = steps.get(space.name, config.fit.max_steps)
+                config = recipe_of(name, space.name, options.variant)
+                max_steps = steps.get(space.name, QUICK_STEPS if options.quick else config.fit.max_steps)
                 device = config.fit.device if options.variant else "cpu"
                 fit = replace(config.fit, seed=seed, device=device, max_steps=max_steps)
                 if options.quick:
-                    fit = replace(fit, max_steps=QUICK_STEPS, validate_every=QUICK_STEPS // 2, warmup_steps=5)
+                    fit = replace(fit, validate_every=max(1, max_steps // 2), warmup_steps=5)
                 count = counts.get(space.name, 2000 if options.quick else config.data.num_graphs)
                 found.append(replace(config, fit=fit, data=replace(config.data, num_graphs=count)))
     return found
+
+
+def recipe_of(model: str, space: str, variant: str) -> VAEConfig:
+    """The recipe of a model for a space, or that for :data:`USUAL` where the space has none.
+
+    Raises:
+        UnknownName: no such variant.
+    """
+    recipe = "_".join(filter(None, (model, space, variant)))
+    if not lacks_recipe(model, space, variant):
+        return to_config(read_options([f"--recipe={recipe}"]))
+    config = to_config(read_options([f"--recipe={model}_{USUAL}"]))
+    return replace(config, data=replace(config.data, space=space))
+
+
+def lacks_recipe(model: str, space: str, variant: str) -> bool:
+    """Whether a model is trained on a space by its recipe for another one."""
+    known = shipped_recipes("train")
+    return not variant and f"{model}_{space}" not in known and f"{model}_{USUAL}" in known
 
 
 def check_spaces(options: Namespace) -> None:

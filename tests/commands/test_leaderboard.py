@@ -68,7 +68,8 @@ def test_what_is_finished_is_not_done_again(board: Path) -> None:
 
 def test_results_of_another_profile_are_not_taken(board: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*WORDS, "--num_graphs", "nb201=700", "--out", str(board)]) == 2
-    assert "was made with another recipe, labels or profile" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "was made with another recipe, labels or profile (data.num_graphs was 600, is now 700)" in error
 
 
 def test_a_run_that_was_cut_off_goes_on(board: Path) -> None:
@@ -85,7 +86,7 @@ def test_a_run_that_was_cut_off_goes_on(board: Path) -> None:
     ("words", "message"),
     [
         (["--models", "nothing"], "no VAE is called nothing"),
-        (["--models", "svge", "--spaces", "toy"], "unknown recipe 'svge_toy'"),
+        (["--models", "svge", "--spaces", "toy", "--variant", "gpu"], "unknown recipe 'svge_toy_gpu'"),
         (["--spaces", "nb2001"], "nb2001"),
         (["--labels", "nb201"], "expected SPACE=VALUE"),
         (["--seeds", "0"], "seeds must be at least 1"),
@@ -113,6 +114,17 @@ def test_plan_takes_counts_by_space() -> None:
     plans = [(one.fit.seed, one.data.space, one.data.num_graphs, one.fit.max_steps) for one in plan(options)]
     steps = to_config(read_options(["--recipe=arch2vec_nb201"])).fit.max_steps
     assert plans == [row for seed in (0, 1) for row in [(seed, "nb201", 500, steps), (seed, "enas6", None, 70)]]
+
+
+def test_a_space_without_recipes_is_trained_as_the_usual_one(capsys: pytest.CaptureFixture[str]) -> None:
+    words = {"seeds": 2, "num_graphs": [], "variant": "", "quick": True}
+    options = Namespace(models=["svge", "svae"], spaces=["toy"], max_steps=["toy=7"], **words)
+    configs = plan(options)
+    assert capsys.readouterr().err == "no recipe for toy, trained as on nb201: svge, svae\n"
+    usual = to_config(read_options(["--recipe=svge_nb201"]))
+    assert [one.data.space for one in configs] == ["toy"] * 4
+    assert configs[0].model_args == usual.model_args and configs[0].fit.batch_size == usual.fit.batch_size
+    assert configs[0].fit.max_steps == 7  # `quick` is about what nobody gave
 
 
 def test_nothing_to_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from graphnas.cli import main
-from graphnas.errors import CheckpointMismatch, GraphnasError
+from graphnas.errors import CheckpointMismatch, GraphnasError, MissingData
 from graphnas.run_folder import RunFolder
 from graphnas.train import FitConfig, VAEConfig
 from graphnas.train.trainer import Trainer
@@ -226,6 +226,20 @@ def test_resume_of_a_finished_run_changes_nothing(
     assert capsys.readouterr().out.splitlines()[-1].split()[0] == "40"
     after = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
     assert before == after
+
+
+def test_a_finished_run_that_lost_a_file_is_not_trained_again(finished_run: Path, tmp_path: Path) -> None:
+    """Its weights stay as they are: nobody asked for others."""
+    for number, (lost, told) in enumerate(
+        [("last.ckpt", "cannot be continued without it"), ("best.safetensors", "though the run is finished")]
+    ):
+        run = tmp_path / str(number)
+        shutil.copytree(finished_run, run)
+        (run / lost).unlink()
+        weights = (run / "last.safetensors").read_bytes()
+        with pytest.raises(MissingData, match=f"{lost} is missing.*{told}"):
+            train_vae(read_vae_config(run), run, resume=True, progress=False)
+        assert (run / "last.safetensors").read_bytes() == weights
 
 
 def test_another_config_is_refused_by_name(make_config: MakeConfig, finished_run: Path) -> None:
