@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from graphnas.errors import InvalidValues
-from graphnas.plot.figure import COLOURS, FAINT, INK, SMALL, TITLE, new_figure, save, style
+from graphnas.plot.figure import COLOURS, INK, SMALL, TITLE, new_figure, save, style
 
 
 def bars(
@@ -29,7 +30,8 @@ def bars(
     if not panels:
         raise InvalidValues("expected at least one panel (got none)")
     models = list(dict.fromkeys(model for values in panels.values() for model in values))
-    figure = new_figure(1.2 + 2.9 * len(panels), 1.3 + 0.32 * len(models))
+    figure = new_figure(1.2 + 2.9 * len(panels), 1.6 + 0.32 * len(models))
+    legend: dict[str, Any] = {}
     for place, (quantity, values) in enumerate(panels.items()):
         ax = figure.add_subplot(1, len(panels), place + 1)
         style(ax, quantity, "")
@@ -43,9 +45,13 @@ def bars(
                 ax.axvline(value, color=COLOURS[(number + 1) % len(COLOURS)], linewidth=1, label=name)
         ax.set_yticks(range(len(models)), models if place == 0 else [""] * len(models), fontsize=SMALL, color=INK)
         ax.set_ylim(len(models) - 0.5, -0.5)
-        ax.grid(axis="x", color=FAINT, linewidth=0.5)
-        if ax.get_legend_handles_labels()[0]:
-            ax.legend(fontsize=SMALL - 1, frameon=False, loc="best")
+        ax.grid(visible=False, axis="y")
+        handles, names = ax.get_legend_handles_labels()
+        legend |= dict(zip(names, handles, strict=True))
+    if legend:
+        figure.legend(
+            legend.values(), legend, fontsize=SMALL, frameon=False, loc="outside lower center", ncols=len(legend)
+        )
     if title is not None:
         figure.suptitle(title, fontsize=TITLE, color=INK)
     return save(figure, path)
