@@ -161,6 +161,13 @@ class Arch2Vec(LatentVAE):
     Generation and `log_prob` read softmax types in both versions. The released loop leaves the model in evaluation
     mode after its first epoch; here only the caller switches modes.
 
+    Paper: https://arxiv.org/abs/2006.06936
+
+    >>> from graphnas import create_model, get_space
+    >>> model, toy = create_model("arch2vec", "toy", hidden_dim=16, latent_dim=4), get_space("toy")
+    >>> model.encode(toy.enumerate()[:3])[0].shape
+    torch.Size([3, 20])
+
     Args:
         config: sizes.
         space: fixes T and N.

@@ -1,4 +1,4 @@
-"""SVGe's DGMG: one stream of message passing, decoded forward only."""
+"""DGMG (Li et al. 2018, arXiv 1803.03324) as SVGe's baseline (Lukasik et al., IJCNN 2021, arXiv 2010.04683)."""
 
 from __future__ import annotations
 

@@ -29,6 +29,13 @@ class SVGEConfig(GeneratorConfig):
 class SVGE(GeneratorVAE):
     """Graph VAE with a two-stream message-passing encoder and a two-sided vertex-by-vertex decoder.
 
+    With vertex states [D], one half in a stream along the edges (f), one in a stream against them (r), codes [B, Z] and
+    weights of its own in every round and stream, the encoder computes in L synchronous rounds
+
+        f_v' = GRU(sum over u -> v of (M [f_u ; f_v] + b), f_v)
+        r_v' = GRU(sum over v -> u of (R [r_u ; r_v] + c), r_v)
+        mu, log-variance = sum over v of sigmoid(a h_v + a0) (F h_v + F0),  h_v = [f_v ; r_v], one set of a, F for each
+
     One decoder reads a graph from the input on and, with the same weights, its mirror image from the output on; a
     decoded graph has the types of the first and the edges of both. The most probable decode (`sample=False`) is the
     one of that union, the forward and the mirrored graph that both directions together find most likely. Per graph

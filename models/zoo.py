@@ -64,19 +64,24 @@ def list_models(
 
 
 def model_info(name: str) -> dict[str, Any]:
-    """What a model is: kind, one-line summary, paper-default config, where it is defined, shipped weights.
+    """What a model is: kind, paper, one-line summary, text, paper-default config, where it is defined, shipped weights.
+
+    `paper` is the first line of its module, `text` the rest of its docstring without examples.
 
     Raises:
         UnknownName: with close matches.
     """
     model = MODELS[name]
-    summary = (inspect.getdoc(model) or "").splitlines()[0]
+    summary, _, text = (inspect.getdoc(model) or "").partition("\n")
+    module = inspect.getmodule(model)
     from graphnas.state_dicts import list_pretrained
 
     return {
         "name": name,
         "kind": kind_of(model),
+        "paper": ((module.__doc__ if module else None) or "").partition("\n")[0],
         "summary": summary,
+        "text": text.partition(">>>")[0].strip(),
         "config": model.config_class().to_dict(),
         "module": model.__module__,
         "pretrained": [card["name"] for card in list_pretrained() if card["model"] == name],

@@ -16,6 +16,11 @@ def plain(text: str) -> str:
     return ROLE.sub(r"\1", " ".join(text.split()))
 
 
+def plain_text(text: str) -> str:
+    """The same of many lines, which stay, as formulas among them are indented."""
+    return ROLE.sub(r"\1", text).replace("`", "")
+
+
 def field_texts(config: type) -> dict[str, str]:
     """The text below every field of a dataclass, those of its bases included: name -> one line."""
     texts: dict[str, str] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
-from graphnas.commands.config_text import field_rows, plain
+from graphnas.commands.config_text import field_rows, plain, plain_text
 from graphnas.commands.parsing import UsageError, make_parser, parse, print_table, print_values
 from graphnas.commands.zoo_text import pretrained_rows
 from graphnas.models import create_model, list_models, model_info
@@ -33,7 +33,7 @@ def run(command: str, arguments: Sequence[str]) -> None:
         infos = [model_info(name) for name in names]
         print_table([{"name": one["name"], "kind": one["kind"], "summary": plain(one["summary"])} for one in infos])
         return
-    parser = make_parser(command, "What a model is: its options with the paper's values, and its size on a space.")
+    parser = make_parser(command, "What a model is: its paper, options with its values, size on a space, and formulas.")
     parser.add_argument("name", help="as listed by `graphnas models list`")
     parser.add_argument("--space", type=str, default="nb101", help="space to count parameters for")
     options = parse(parser, arguments)
@@ -41,11 +41,12 @@ def run(command: str, arguments: Sequence[str]) -> None:
     model = create_model(options.name, options.space)
     size = model.num_parameters
     print_values(
-        {key: plain(info[key]) for key in ("name", "kind", "summary", "module")}
+        {key: plain(info[key]) for key in ("name", "kind", "paper", "summary", "module")}
         | {f"parameters on {options.space}": f"{size:,}", "pretrained": ", ".join(info["pretrained"]) or "–"}
     )
     print()
     print_table(field_rows(model.config_class, info["config"]))
+    print(f"\n{plain_text(info['text'])}")
 
 
 def list_weights(pattern: str, kind: str | None, space: str | None) -> None:

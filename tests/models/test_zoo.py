@@ -57,6 +57,7 @@ def test_listing() -> None:
     assert list_models(pretrained=True) == [name for name in list_models() if name in list_models(pretrained=True)]
     info = model_info("svge")
     assert info["config"]["node_dim"] == 250 and info["kind"] == "vae" and info["summary"]
+    assert "arXiv 2010.04683" in info["paper"] and "loss = sum" in info["text"] and ">>>" not in info["text"]
 
 
 def test_unknown_names_say_what_there_is() -> None:
