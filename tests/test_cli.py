@@ -172,6 +172,7 @@ def test_help_is_light() -> None:
         ("train vae --resume", "expected one argument"),
         ("evaluate vae", "required: folder"),
         ("evaluate vae nowhere", "nowhere is not a run folder"),
+        ("evaluate vae svge_nb20", "nor the name of shipped weights: did you mean 'svge_nb201'"),
         ("plot latent nowhere", "nowhere is not a run folder"),
         ("plot reconstructions nowhere", "nowhere is not a run folder"),
         ("plot architectures abc --space=toy", "expected 2 to 5 matrix rows (got 1 in 'abc')"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from textwrap import shorten
 from typing import Any, cast
 
 import torch
@@ -129,7 +130,7 @@ class Trainer:
             if state["cuda_rng"] and torch.cuda.is_available():
                 torch.cuda.set_rng_state_all(state["cuda_rng"])
         except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
-            reason = " ".join(str(error).split())
+            reason = shorten(str(error), 200, placeholder=" ...")
             raise CheckpointMismatch(f"the checkpoint is of another model or version of graphnas: {reason}") from error
 
     def save(self) -> None:
