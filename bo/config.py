@@ -110,7 +110,8 @@ class SearchConfig:
     surrogate: str = "gp"
     """gp, rbf, deep_kernel, svgp or legacy."""
     proposal: Proposal = "codes"
-    """Choose among the codes of a pool, or decode points of the box or of a trust region."""
+    """codes: choose among those of a pool; mutants: of a pool and of mutants of the best known; box, trust_region:
+    decode the best points of the box around all codes, or of one around the best that grows and shrinks as it succeeds."""
     targets: Targets = "normal_scores"
     """What the surrogate learns."""
     incumbent: Literal["observed", "box"] = "observed"
