@@ -110,8 +110,8 @@ class SearchConfig:
     surrogate: str = "gp"
     """gp, rbf, deep_kernel, svgp or legacy."""
     proposal: Proposal = "codes"
-    """codes: choose among those of a pool; mutants: of a pool and of mutants of the best known; box, trust_region:
-    decode the best points of the box around all codes, or of one around the best that grows and shrinks as it succeeds."""
+    """codes: choose among those of a pool; mutants: of a pool and of mutants of the best known; box: decode the best
+    points of the box around all codes; trust_region: of a box around the best that grows and shrinks as it succeeds."""
     targets: Targets = "normal_scores"
     """What the surrogate learns."""
     incumbent: Literal["observed", "box"] = "observed"
