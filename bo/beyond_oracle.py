@@ -10,7 +10,7 @@ from torch import Tensor
 
 from graphnas.bo.config import OracleConfig
 from graphnas.bo.oracles import Answer, Oracle, PredictorOracle, TableOracle, boosted_oracle
-from graphnas.errors import MissingData, SpaceMismatch
+from graphnas.errors import InvalidArchitecture, MissingData, SpaceMismatch
 from graphnas.networks.defaults import DEFAULTS
 from graphnas.spaces import Architectures, SearchSpace, family_name
 from graphnas.tables import Table, default_table, load_table
@@ -61,6 +61,9 @@ def table_of_both(larger: SearchSpace, small: SearchSpace, options: OracleConfig
     try:
         return load_table(source, space=larger)
     except SpaceMismatch:
+        return None
+    except InvalidArchitecture:
+        load_table(source, space=small)  # text of the smaller space alone, where this does not raise
         return None
 
 

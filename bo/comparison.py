@@ -13,11 +13,11 @@ from torch import Tensor
 
 from graphnas.bo.config import SearchConfig
 from graphnas.bo.methods import make_searcher
-from graphnas.bo.oracles import SnappedOracle
-from graphnas.bo.search import Evaluation, History, evaluate, run_search
+from graphnas.bo.search import Evaluation, evaluate, run_search
 from graphnas.bo.search_folder import alone, claim, is_extended
 from graphnas.bo.searcher import Searcher
 from graphnas.bo.setting import Setting
+from graphnas.children import end_with
 from graphnas.errors import GraphnasError
 from graphnas.models import GraphVAE
 from graphnas.spaces import Architectures
@@ -69,7 +69,7 @@ def run_one(
     values = {
         "best_known": known,
         "failed": sum(bool(evaluation.error) for evaluation in history.evaluations),
-        "snapped": snapped(setting, history),
+        "snapped": sum(bool(evaluation.answered) for evaluation in history.evaluations),
         "simulated_seconds": history.seconds,
         "evaluations": [evaluation._asdict() for evaluation in history.evaluations],
     }
@@ -90,15 +90,6 @@ def known_beforehand(setting: Setting, seed: int) -> tuple[Architectures, Tensor
     archs = setting.pool[rows]
     values = [evaluate(setting.oracle, "", archs[row : row + 1]).value for row in range(len(archs))]
     return archs, torch.tensor(values, dtype=torch.float64)
-
-
-def snapped(setting: Setting, history: History) -> int:
-    """Evaluations that were answered with the value of the nearest labelled architecture."""
-    if not isinstance(setting.oracle, SnappedOracle):
-        return 0
-    archs = setting.space.parse([evaluation.arch for evaluation in history.evaluations])
-    known = setting.oracle.oracle
-    return sum(bool(known(archs[row : row + 1]).error) for row in range(len(archs)))
 
 
 def run_all(
@@ -123,10 +114,14 @@ def run_all(
         if parent is not None and os.getppid() != parent:
             raise SystemExit("the command that has started this process was killed")
 
-    for seed in seeds:
-        for method in methods:
-            try:
-                run_one(setting, method, seed, folder, report, stop_on_error)
-            except GraphnasError as error:
-                failures.append(f"{method}, seed {seed}: {error}")
+    try:
+        for seed in seeds:
+            for method in methods:
+                try:
+                    run_one(setting, method, seed, folder, report, stop_on_error)
+                except GraphnasError as error:
+                    failures.append(f"{method}, seed {seed}: {error}")
+    finally:
+        if parent is not None:
+            end_with(parent)  # idle from here on, nothing would be lost
     return failures

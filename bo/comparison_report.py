@@ -58,7 +58,7 @@ def hypervolume_curves(histories: Mapping[str, Mapping[int, History]], config: S
     points: dict[tuple[str, int], NDArray[np.float64]] = {}
     for method, runs in histories.items():
         for seed, history in runs.items():
-            archs = space.parse([one.arch for one in history.evaluations])
+            archs = space.parse([one.found for one in history.evaluations])
             cost = space.cost(archs)[config.cost].double().numpy()
             points[method, seed] = np.stack([[one.value for one in history.evaluations], cost], 1)
     every = np.concatenate(list(points.values()))
@@ -125,6 +125,12 @@ def above_start(runs: Mapping[int, History]) -> str:
     return f"{sum(better)} of {len(better)}"
 
 
+def share_snapped(runs: Mapping[int, History]) -> str:
+    """Share of the evaluations that got the value of the nearest labelled architecture, in %."""
+    every = [bool(one.answered) for run in runs.values() for one in run.evaluations]
+    return f"{100 * sum(every) / len(every):.0f} %"
+
+
 def markdown(rows: Sequence[Mapping[str, str]]) -> str:
     """The table."""
     titles = list(rows[0])
@@ -152,6 +158,8 @@ def write_report(histories: Mapping[str, Mapping[int, History]], config: SearchC
     rows = rows_of(curves, config.queries, sign)
     if config.start:
         rows = [row | {"above the start": above_start(histories[row["method"]])} for row in rows]
+    if any(one.answered for runs in histories.values() for run in runs.values() for one in run.evaluations):
+        rows = [row | {"answered by the nearest": share_snapped(histories[row["method"]])} for row in rows]
     text = markdown(rows)
     note = f"\n{label}{scale}; mean and 95 % interval over seeds; two-sided paired tests against the first row.\n"
     shared = {name: value for name, value in asdict(config).items() if name not in ("method", "seed")}

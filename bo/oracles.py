@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
@@ -11,6 +12,7 @@ import torch
 from joblib.externals.loky import get_reusable_executor
 from torch import Tensor
 
+from graphnas.children import end_with
 from graphnas.errors import InvalidValues, OutsideSpace
 from graphnas.spaces import Architectures, SearchSpace, get_space
 from graphnas.tables import Table
@@ -27,6 +29,8 @@ class Answer(NamedTuple):
     """Simulated training time, of a function the time it took; 0 where unknown."""
     error: str
     """Why it failed; empty where it did not."""
+    answered: str = ""
+    """Text of the architecture whose values these are, where it is not the one that was asked about."""
 
 
 class Oracle(Protocol):
@@ -41,9 +45,10 @@ class Oracle(Protocol):
 def guarded(evaluate: Callable[[], Answer]) -> Answer:
     """What an evaluation gives; a failed answer for whatever it raises and for a value that is no finite number."""
     try:
-        value, test, seconds, error = evaluate()
-        answer = Answer(float(value), float(test), float(seconds), str(error))
-    except Exception as failure:  # whatever an oracle of the user's does is an answer
+        answer = Answer(*evaluate())
+        value, test, seconds = (float(number) for number in answer[:3])
+        answer = Answer(value, test, seconds, str(answer.error), answer.answered)
+    except (Exception, SystemExit) as failure:  # whatever an oracle of the user's does is an answer
         return Answer(math.nan, math.nan, 0.0, f"{type(failure).__name__}: {failure}")
     if not answer.error and not math.isfinite(answer.value):
         answer = answer._replace(error=f"expected a finite number (got {answer.value})")
@@ -91,28 +96,25 @@ class TableOracle:
 
 
 class SnappedOracle:
-    """The value of the nearest labelled architecture where the asked one has none; how often is counted.
+    """The value of the nearest labelled architecture where the asked one has none; the answer says which that is.
 
     Args:
         oracle: labels of some architectures.
         labelled: L of those it knows.
         place: architectures [B] -> points float [B, D] in which the nearest is looked for.
-
-    Attributes:
-        snapped: evaluations that were answered with another architecture's value.
     """
 
     def __init__(self, oracle: TableOracle, labelled: Architectures, place: Callable[[Architectures], Tensor]) -> None:
         self.space, self.oracle, self.labelled, self.place = oracle.space, oracle, labelled, place
-        self.points, self.snapped = place(labelled), 0
+        self.points = place(labelled)
 
     def __call__(self, arch: Architectures) -> Answer:
         answer = self.oracle(arch)
         if not answer.error:
             return answer
-        self.snapped += 1
         row = int(torch.cdist(self.place(arch), self.points)[0].argmin())
-        return self.oracle(self.labelled[row : row + 1])
+        nearest = self.labelled[row : row + 1]
+        return self.oracle(nearest)._replace(answered=self.space.format(nearest)[0])
 
 
 class PredictorOracle:
@@ -175,6 +177,7 @@ class CallableOracle:
         """
         executor = get_reusable_executor(max_workers=1, timeout=None)
         if executor is not self.ready:  # starting the process and loading the function's modules is not its time
+            executor.submit(end_with, os.getpid()).result()
             executor.submit(callable, self.function).result()
             self.ready, self.begun = executor, time.perf_counter()
         try:
@@ -187,7 +190,11 @@ class CallableOracle:
 def boosted_oracle(table: Table, metric: str | None = None, seed: int = 0, minimise: bool = False) -> PredictorOracle:
     """Gradient boosting on all labels of a table, for spaces of which only a part was measured.
 
-    A stand-in for measurements, and to be called one: its errors are shared by whatever is found with it.
+    A stand-in for measurements, and to be called one: its errors are shared by whatever is found with it. Leaves hold
+    20 labels as is usual, a twentieth of all where there are fewer than 400: a tree of one leaf tells nothing apart.
+
+    Raises:
+        OutsideSpace: fewer than 10 labels.
     """
     from sklearn.ensemble import HistGradientBoostingRegressor
 
@@ -199,7 +206,9 @@ def boosted_oracle(table: Table, metric: str | None = None, seed: int = 0, minim
     if len(rows) < 10:
         raise OutsideSpace(f"a boosted oracle needs at least 10 labels (got {len(rows)})")
     x = raw_features(space, archs[rows]).numpy()
-    model = HistGradientBoostingRegressor(max_iter=500, random_state=seed).fit(x, y[rows].double().numpy())
+    leaf = max(1, min(20, len(rows) // 20))
+    model = HistGradientBoostingRegressor(max_iter=500, min_samples_leaf=leaf, random_state=seed)
+    model.fit(x, y[rows].double().numpy())
 
     def predict(asked: Architectures) -> Tensor:
         return torch.from_numpy(model.predict(raw_features(space, asked).numpy()))

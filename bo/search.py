@@ -15,7 +15,7 @@ import torch
 from graphnas.bo.oracles import Oracle, guarded
 from graphnas.bo.searcher import Searcher
 from graphnas.checkpoint import make_folder
-from graphnas.errors import CorruptFile, GraphnasError, InvalidValues, OutsideSpace
+from graphnas.errors import CorruptFile, GraphnasError, InvalidValues, OutsideSpace, SpaceMismatch
 from graphnas.spaces import Architectures
 
 log = logging.getLogger(__name__)
@@ -29,8 +29,15 @@ class Evaluation(NamedTuple):
     test: float
     seconds: float
     error: str
+    answered: str = ""
+    """The architecture whose values these are, where labels know only some and answered for the nearest of them."""
     batch: int = 0
     """How many architectures the search was asked for at once; 0 in journals that do not say."""
+
+    @property
+    def found(self) -> str:
+        """The architecture that has these values."""
+        return self.answered or self.arch
 
 
 class History(NamedTuple):
@@ -101,12 +108,15 @@ def run_search(
 
     Raises:
         InvalidValues: fewer than one query or architecture at a time.
+        SpaceMismatch: an oracle of another space.
         OutsideSpace: there is nothing at all to evaluate.
         CorruptFile: a journal that is none, or of another search.
         GraphnasError: a failed evaluation, with `stop_on_error`.
     """
     if queries < 1 or batch_size < 1:
         raise InvalidValues(f"expected at least 1 query and 1 at a time (got {queries} and {batch_size})")
+    if oracle.space.name != searcher.space.name:
+        raise SpaceMismatch(f"the oracle is about {oracle.space.name}, the search about {searcher.space.name}")
     journal = None if journal is None else Path(journal)
     past = read_journal(journal) if journal is not None else []
     history, failed = History([]), False
@@ -114,7 +124,7 @@ def run_search(
         done = len(history.evaluations)
         count = min(batch_size, queries - done)
         if done < len(past):  # an earlier budget may have cut this batch short
-            count = past[done].batch or count
+            count = min(past[done].batch or count, max(queries, len(past)) - done)
         try:
             archs = searcher.ask(count)
         except OutsideSpace:
@@ -204,4 +214,7 @@ def as_evaluation(content: dict[str, Any]) -> Evaluation:
         name: math.nan if content[name] is None else float(content[name]) for name in ("value", "test", "seconds")
     }
     batch = int(content.get("batch", 0))
-    return Evaluation(str(content["arch"]), error=str(content["error"]), batch=batch, **number)
+    if batch < 0 or (math.isnan(number["value"]) and not content["error"]):
+        raise ValueError("expected a value or an error, and a batch of at least 0")
+    error, answered = str(content["error"]), str(content.get("answered", ""))
+    return Evaluation(str(content["arch"]), error=error, answered=answered, batch=batch, **number)

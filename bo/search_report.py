@@ -27,16 +27,16 @@ BACKGROUND = 5000
 
 
 def ranked(history: History) -> list[Evaluation]:
-    """Successful evaluations, best first."""
-    good = [evaluation for evaluation in history.evaluations if not evaluation.error]
-    return sorted(good, key=lambda evaluation: -evaluation.value)
+    """Successful evaluations, best first; of those that were answered with the same architecture the first."""
+    good = {evaluation.found: evaluation for evaluation in reversed(history.evaluations) if not evaluation.error}
+    return sorted(reversed(good.values()), key=lambda evaluation: -evaluation.value)
 
 
 def top_rows(setting: Setting, history: History, count: int) -> list[dict[str, Any]]:
     """The best architectures as rows of a table, in the unit of the metric."""
     best = History(ranked(history)[:count]).times(setting.config.oracle.sign)
     return [
-        {"value": one.value, "test": "–" if math.isnan(one.test) else f"{one.test:.4f}", "architecture": one.arch}
+        {"value": one.value, "test": "–" if math.isnan(one.test) else f"{one.test:.4f}", "architecture": one.found}
         for one in best.evaluations
     ]
 
@@ -53,13 +53,13 @@ def front_rows(setting: Setting, history: History) -> list[dict[str, Any]]:
     assert name is not None
     if not good:
         return []
-    costs = costs_of(setting, setting.space.parse([one.arch for one in good]))
+    costs = costs_of(setting, setting.space.parse([one.found for one in good]))
     first = front_numbers(torch.tensor([one.value for one in good]), costs) == 0
     tested = not all(math.isnan(one.test) for one in good)
     rows: list[dict[str, Any]] = [
         {name: int(costs[row]), "value": sign * good[row].value}
         | ({"test": sign * good[row].test} if tested else {})
-        | {"architecture": good[row].arch}
+        | {"architecture": good[row].found}
         for row in first.nonzero().flatten().tolist()
     ]
     return sorted(rows, key=lambda row: row[name])
@@ -87,13 +87,13 @@ def write_search_report(setting: Setting, history: History, folder: Path) -> lis
     curve = {config.method: {config.seed: [sign * value for value in history.best_so_far()]}}
     title = f"{config.oracle.label} of the best so far"
     paths.append(search_curves(curve, folder / "curve.png", title, falling=sign < 0))
-    best = setting.space.parse([one.arch for one in good[:DRAWN]])
+    best = setting.space.parse([one.found for one in good[:DRAWN]])
     titles = [f"{one.value:.5g}" for one in good[:DRAWN]]
     paths.append(grid_of_architectures(best, setting.space.vocabulary, folder / "best.png", titles))
     if setting.model is not None:
-        paths.append(draw_latent(setting.latent, setting.space.parse([one.arch for one in good]), good, folder))
+        paths.append(draw_latent(setting.latent, setting.space.parse([one.found for one in good]), good, folder))
     if config.cost is not None:
-        costs = costs_of(setting, setting.space.parse([one.arch for one in good]))
+        costs = costs_of(setting, setting.space.parse([one.found for one in good]))
         values = torch.tensor([one.value for one in good])
         points = {config.method: (values, costs)}
         paths.append(pareto_front(points, folder / "front.png", label, config.cost, falling=sign < 0))

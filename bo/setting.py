@@ -82,8 +82,9 @@ class Setting:
             raise InvalidValues(f"{options.labels or 'the table'} has {len(known)} labels, expected at least 2")
         rows = torch.randperm(len(known), generator=seeded(0))[:limit].sort().values
         self.pool, self.oracle = known[rows], oracle
-        if not complete:
-            self.oracle = SnappedOracle(oracle, self.pool, self.codes.place)
+        allowed = self.pool[self.allowed(self.pool)]
+        if not complete and len(allowed):
+            self.oracle = SnappedOracle(oracle, allowed, self.codes.place)
 
     @property
     def codes(self) -> Codes:

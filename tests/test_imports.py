@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("models", "datasets", "state_dicts", "train", "bo")
-ROOTS = {"errors", "registry", "paths"}  # plumbing that stands on nothing
+ROOTS = {"children", "errors", "registry", "paths"}  # plumbing that stands on nothing
 FILES = {"download", "lock", "pickle_arrays", "pickles", "sources"}  # getting and reading what others made
 SHARED = ROOTS | FILES | {"checkpoint", "device", "metrics", "plot", "run_folder", "state_dicts"}
 LEARNING = SHARED | {"spaces", "tables", "networks", "datasets", "models", "train"}

@@ -41,6 +41,9 @@ def run(command: str, arguments: Sequence[str]) -> None:
     parser.add_argument("--threads", type=int, help="threads of the CPU to use (default all)")
     options = parse(parser, arguments)
     use_threads(options.threads)
+    out, source = Path(options.out), Path(options.archs)
+    if out.exists() and source.exists() and out.samefile(source):
+        raise UsageError(f"--out {out} is the file that is read, and would be lost: choose another")
     shipped = is_shipped(options.folder)
     fitted = load_head(options.folder) if shipped else load_predictor(Path(options.folder))
     archs = read_architectures(fitted.space, options.archs)
@@ -52,7 +55,7 @@ def run(command: str, arguments: Sequence[str]) -> None:
     rows = [(rank, arch, *pair) for rank, (arch, pair) in enumerate(zip(text, numbers, strict=True), 1)]
     stream = io.StringIO()
     csv.writer(stream, lineterminator="\n").writerows([("rank", "arch", "prediction", "std"), *rows])
-    path = write_text(Path(options.out), stream.getvalue())
+    path = write_text(out, stream.getvalue())
     stderr(f"{len(rows):,} architectures in {time.monotonic() - begin:.1f} s: {path}")
     print_table([{"rank": rank, "prediction": value, "arch": arch} for rank, arch, value, _ in rows[:SHOWN]])
 

@@ -21,7 +21,7 @@ from graphnas.bo.config import OracleConfig, SearchConfig
 from graphnas.bo.oracles import TableOracle
 from graphnas.bo.search import read_journal, run_search
 from graphnas.bo.surrogates import Posterior
-from graphnas.errors import InvalidValues, MissingData, SpaceMismatch
+from graphnas.errors import InvalidArchitecture, InvalidValues, MissingData, SpaceMismatch
 from graphnas.models import GraphVAE, create_model
 from graphnas.spaces import get_space
 from graphnas.tables import within
@@ -148,6 +148,13 @@ def test_who_can_judge(tmp_path: Path) -> None:
     assert judge_beyond(get_space("toy_6"), TOY, OracleConfig()).reason == "toy is not about toy_6"
     with pytest.raises(MissingData, match="neither nb101_6 nor nb101 has built-in labels"):
         judge_beyond(get_space("nb101"), get_space("nb101_6"), OracleConfig())
+    enas = tmp_path / "enas.txt"
+    space = get_space("enas6")
+    enas.write_text("".join(f"{text}, 0.5\n" for text in space.format(space.sample(3))))
+    assert "is not about enas12" in judge_beyond(get_space("enas12"), space, OracleConfig(labels=str(enas))).reason
+    enas.write_text("[[0]], 0.5\n")
+    with pytest.raises(InvalidArchitecture, match="line 1"):
+        judge_beyond(get_space("enas12"), space, OracleConfig(labels=str(enas)))
     labels = tmp_path / "small.csv"
     lines = [f'"{text}",{value}' for text, value in zip(SMALL.format(BASE), VALUES.tolist(), strict=True)]
     labels.write_text("\n".join(["arch,score", *lines]) + "\n")

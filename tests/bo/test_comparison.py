@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 import torch
 
+from graphnas.bo import comparison
 from graphnas.bo.comparison import run_all, run_one
 from graphnas.bo.config import SearchConfig
 from graphnas.bo.methods import METHODS as REGISTERED
-from graphnas.bo.oracles import Answer, SnappedOracle
+from graphnas.bo.oracles import Answer
 from graphnas.bo.search import read_journal
 from graphnas.bo.search_folder import SETTINGS, read_histories
 from graphnas.bo.setting import Setting
@@ -174,8 +175,10 @@ def test_snapped_answers_are_counted(tmp_path: Path) -> None:
     content = json.loads(run_one(setting, "evolution", 0, tmp_path / "out").read_text())["values"]
     known = set(SPACE.canonical_keys(SPACE.enumerate()[::20]))
     asked = SPACE.canonical_keys(SPACE.parse([one["arch"] for one in content["evaluations"]]))
-    assert isinstance(setting.oracle, SnappedOracle)
-    assert content["snapped"] == sum(key not in known for key in asked) == setting.oracle.snapped > 0
+    answered = [one["answered"] for one in content["evaluations"]]
+    assert [bool(text) for text in answered] == [key not in known for key in asked]
+    assert content["snapped"] == sum(map(bool, answered)) > 0
+    assert set(SPACE.canonical_keys(SPACE.parse([text for text in answered if text]))) <= known
 
 
 def test_one_failed_search_does_not_take_the_others_along(tmp_path: Path) -> None:
@@ -186,14 +189,16 @@ def test_one_failed_search_does_not_take_the_others_along(tmp_path: Path) -> Non
     assert list(read_histories(tmp_path)) == ["random"] and list(read_histories(tmp_path)["random"]) == [0, 1]
 
 
-def test_processes_end_with_the_command_that_started_them(tmp_path: Path) -> None:
-    threads = torch.get_num_threads()
+def test_processes_end_with_the_command_that_started_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads, watched = torch.get_num_threads(), []
+    monkeypatch.setattr(comparison, "end_with", watched.append)
     with pytest.raises(SystemExit, match="was killed"):
         run_all(config(), None, ["random"], [0], tmp_path, parent=os.getpid())  # this process is not its own parent
     torch.set_num_threads(threads)
     assert len(read_journal(tmp_path / "journals" / "random-0.jsonl")) == 1
     run_all(config(), None, ["random"], [0], tmp_path, parent=os.getppid())
     assert len(read_journal(tmp_path / "journals" / "random-0.jsonl")) == 8
+    assert watched == [os.getpid(), os.getppid()]
 
 
 def test_stopping_at_a_failure_loses_nothing(tmp_path: Path) -> None:

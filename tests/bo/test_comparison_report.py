@@ -14,6 +14,7 @@ from graphnas.bo.comparison import run_one
 from graphnas.bo.comparison_report import hypervolume_curves, paired_tests, rows_of, write_report
 from graphnas.bo.search import Evaluation, History
 from graphnas.bo.search_folder import read_histories
+from graphnas.bo.search_report import ranked
 from graphnas.bo.setting import Setting
 from graphnas.errors import InvalidValues
 from tests.bo.searches import SPACE, config, write_labels
@@ -100,6 +101,17 @@ def test_how_many_ended_above_their_start(tmp_path: Path) -> None:
     head, _, line = (tmp_path / "comparison.md").read_text().splitlines()[:3]
     assert head.endswith("| above the start |") and line.endswith("| 1 of 3 |")
     assert runs[0].times(-1.0).best_known == -0.5
+
+
+def test_what_was_answered_by_another_architecture_is_said(tmp_path: Path) -> None:
+    whole, part = history([0.5, 0.25]), history([0.5, 0.25])
+    part.evaluations[1] = part.evaluations[1]._replace(answered=part.evaluations[0].arch)
+    assert [one.found for one in part.evaluations] == [part.evaluations[0].arch] * 2
+    write_report({"local": {0: part, 1: whole}, "random": {0: whole, 1: whole}}, config(queries=2), tmp_path)
+    head, _, *lines = (tmp_path / "comparison.md").read_text().splitlines()[:4]
+    assert head.endswith("| answered by the nearest |")
+    assert sorted(line.split("|")[-2].strip() for line in lines) == ["0 %", "25 %"]
+    assert len(ranked(part)) == 1
 
 
 def test_searches_that_ended_early_or_failed(tmp_path: Path) -> None:

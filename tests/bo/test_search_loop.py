@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,8 +17,9 @@ from graphnas import load_table
 from graphnas.bo.baselines import RandomSearch
 from graphnas.bo.oracles import Answer, CallableOracle, SnappedOracle, TableOracle, boosted_oracle
 from graphnas.bo.search import Evaluation, History, read_journal, run_search
-from graphnas.errors import CorruptFile, GraphnasError, InvalidValues, OutsideSpace, UnknownName
+from graphnas.errors import CorruptFile, GraphnasError, InvalidValues, OutsideSpace, SpaceMismatch, UnknownName
 from graphnas.spaces import Architectures
+from graphnas.tables import Table
 from tests.bo.searches import SEARCHES, SPACE, Make, score
 
 
@@ -178,7 +180,7 @@ def test_bad_oracles_are_recorded_and_the_run_goes_on(
         (lambda arch: fails(""), "RuntimeError: no memory"),
         (lambda arch: Answer(math.nan, 0.5, 1.0, ""), "finite"),
         (lambda arch: Answer(-math.inf, 0.5, 1.0, ""), "finite"),
-        (lambda arch: torch.ones(2), "ValueError"),
+        (lambda arch: torch.ones(2), "TypeError"),
         (lambda arch: None, "TypeError"),
         (lambda arch: Answer("high", 0.0, 1.0, ""), "ValueError"),  # type: ignore[arg-type]
     ],
@@ -248,7 +250,33 @@ def test_tables_answer_with_what_is_searched_and_what_is_reported() -> None:
         TableOracle(table, "accuracy_of_nothing")
 
 
-def test_unlabelled_architectures_snap_to_the_nearest_and_are_counted() -> None:
+def test_an_oracle_of_another_space_is_refused() -> None:
+    asked: list[str] = []
+    with pytest.raises(SpaceMismatch, match="the oracle is about toy, the search about nb201"):
+        run_search(RandomSearch("nb201", 0), CallableOracle("toy", lambda text: float(asked.append(text) or 1)), 3)
+    assert asked == []
+
+
+def test_leaving_the_program_is_a_failed_evaluation() -> None:
+    for timeout in (None, 30.0):
+        oracle = CallableOracle(SPACE, sys.exit, timeout)  # type: ignore[arg-type]
+        history = run_search(RandomSearch(SPACE, 0), oracle, 2)
+        assert [one.error for one in history.evaluations] == [f"SystemExit: {one.arch}" for one in history.evaluations]
+
+
+def test_a_journal_with_an_absurd_batch_costs_no_memory(tmp_path: Path) -> None:
+    journal = tmp_path / "journal.jsonl"
+    run_search(RandomSearch(SPACE, 0), Counting(), 6, 2, journal)
+    lines = journal.read_text().splitlines(keepends=True)
+    journal.write_text(lines[0].replace('"batch": 2', '"batch": 1000000000') + "".join(lines[1:]))
+    with pytest.raises(CorruptFile, match="it belongs to another search"):
+        run_search(RandomSearch(SPACE, 0), Counting(), 6, 2, journal)
+    journal.write_text(lines[0].replace('"value": ', '"value": null, "was": '))
+    with pytest.raises(CorruptFile, match="line 1 is no evaluation .*a value or an error"):
+        run_search(RandomSearch(SPACE, 0), Counting(), 6, 2, journal)
+
+
+def test_unlabelled_architectures_snap_to_the_nearest_which_is_told() -> None:
     table = load_table("digits201")
     known = TableOracle(table, "validation_accuracy")
 
@@ -262,8 +290,17 @@ def test_unlabelled_architectures_snap_to_the_nearest_and_are_counted() -> None:
     oracle = SnappedOracle(partial, table.architectures[:10], place)
     far = table.architectures[500:501]
     nearest = int(torch.cdist(place(far), place(table.architectures[:10])).argmin())
-    assert oracle(far).value == known(table.architectures[nearest : nearest + 1]).value and oracle.snapped == 1
-    assert oracle(table.architectures[3:4]).value == known(table.architectures[3:4]).value and oracle.snapped == 1
+    one = table.architectures[nearest : nearest + 1]
+    assert oracle(far).value == known(one).value and oracle(far).answered == table.space.format(one)[0]
+    own = oracle(table.architectures[3:4])
+    assert own.value == known(table.architectures[3:4]).value and own.answered == ""
+
+
+def test_a_boosted_oracle_of_few_labels_tells_architectures_apart() -> None:
+    archs = SPACE.enumerate()[::50]
+    assert 10 <= len(archs) < 40
+    few = Table(SPACE, archs, score(archs).float()[:, None, None, None], ("score",), units={"score": ""})
+    assert len({boosted_oracle(few)(archs[row : row + 1]).value for row in range(len(archs))}) > 3
 
 
 def test_a_boosted_oracle_follows_its_table() -> None:

@@ -36,7 +36,18 @@ def test_a_part_of_a_space_snaps_to_the_nearest(model: object, tmp_path: Path) -
     nearest = int(torch.cdist(setting.codes.place(other), setting.codes.points)[0].argmin())
     found = setting.oracle(other)
     assert found.value == pytest.approx(float(score(setting.pool[nearest : nearest + 1])[0])) and not found.error
-    assert setting.oracle.snapped == 1
+    assert found.answered == SPACE.format(setting.pool[nearest : nearest + 1])[0]
+
+
+def test_a_part_of_a_space_snaps_to_what_keeps_to_the_limits(tmp_path: Path) -> None:
+    labelled = SPACE.enumerate()[::10]
+    params = SPACE.cost(labelled)["params"]
+    limit = float(params.float().quantile(0.3))
+    oracle = {"labels": str(write_labels(tmp_path / "some.csv", labelled)), "metric": "score"}
+    setting = Setting(config(oracle=oracle, max_params=limit, queries=5))
+    answers = [setting.oracle(SPACE.enumerate()[row : row + 1]).answered for row in range(1, 200, 7)]
+    nearest = SPACE.parse([text for text in answers if text])
+    assert len(nearest) > 10 and int(SPACE.cost(nearest)["params"].max()) <= limit
 
 
 def test_lower_is_better_of_value_and_test(tmp_path: Path) -> None:

@@ -73,6 +73,14 @@ def test_a_header_is_told_from_an_architecture(
     assert message in capsys.readouterr().err
 
 
+def test_what_is_read_is_not_written_over(predictor: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    archs = tmp_path / "archs.txt"
+    archs.write_text("\n".join(get_space("toy").format(get_space("toy").sample(3))))
+    before = archs.read_text()
+    assert main(["predict", str(predictor), str(archs), "--out", str(tmp_path / "." / "archs.txt")]) == 2
+    assert "is the file that is read" in capsys.readouterr().err and archs.read_text() == before
+
+
 def test_a_whole_space_is_ranked(predictor: Path, tmp_path: Path) -> None:
     assert main(["predict", str(predictor), "all", "--out", str(tmp_path / "r.csv")]) == 0
     assert len((tmp_path / "r.csv").read_text().splitlines()) == 15_626
