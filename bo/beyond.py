@@ -111,7 +111,7 @@ def can_go_on(model: GraphVAE, larger: SearchSpace, new_places: str = "refuse") 
     Raises:
         SpaceMismatch: a space that is not larger, another vocabulary, or a model whose decoder cannot go on.
     """
-    grown = enlarge(model, larger, new_places)
+    grown = enlarge(model, larger, "repeat")  # first what no setting can help
     if larger.max_nodes == model.space.max_nodes:
         raise SpaceMismatch(
             f"expected a space of more than {model.space.max_nodes} vertices (got {larger.name} with up to "
@@ -122,4 +122,4 @@ def can_go_on(model: GraphVAE, larger: SearchSpace, new_places: str = "refuse") 
             f"{model.registered_name} has a code for every vertex: those of {model.space.name} say nothing of further "
             f"vertices, so it cannot go on in {larger.name}"
         )
-    return grown
+    return enlarge(model, larger, new_places)

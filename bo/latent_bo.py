@@ -82,6 +82,8 @@ class LatentBO(PoolBO):
         dim: int = REDUCED_DIM, draws: int = 20, codes: LatentCodes | None = None, targets: Targets = "normal_scores",
         incumbent: Literal["observed", "box"] = "observed",
     ) -> None:  # fmt: skip
+        if not isinstance(model, GraphVAE):
+            raise InvalidValues(f"expected a graph VAE (got {type(model).__name__}): create_model makes one")
         space = get_space(model.space if space is None else space)
         if model.space.name != space.name:
             raise SpaceMismatch(f"the model is about {model.space.name}, the search about {space.name}")

@@ -70,7 +70,7 @@ def enlarge(model: M, space: SearchSpace, new_places: str = "refuse") -> M:
     if bound and new_places == "refuse":
         raise SpaceMismatch(
             f"{model.registered_name} has weights for every place of a graph of {model.space.max_nodes} vertices "
-            f"({bound}): pass new_places='repeat' to use those of the last place beyond it"
+            f"({bound}): new_places repeat (--new_places repeat) uses those of the last place beyond it"
         )
     grown = _like(model, space)
     shapes = {name: tensor.shape for name, tensor in grown.state_dict().items()}

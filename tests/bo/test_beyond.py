@@ -122,7 +122,7 @@ def test_what_cannot_go_on_is_refused() -> None:
         ("svge", "toy_4", "more than 4 vertices"),
         ("svge", "nb101_8", "toy_4's operations"),
         ("arch2vec", "toy", "a code for every vertex"),
-        ("svae", "toy", "weights for every place"),
+        ("svae", "toy", "weights for every place.*--new_places repeat"),
     ):
         with pytest.raises(SpaceMismatch, match=message):
             BeyondBO(make(name), space, BASE, VALUES)

@@ -189,3 +189,9 @@ def test_pools_are_bounded_and_seeded() -> None:
     assert len(default_pool(SPACE, 0)) == len(SPACE.enumerate())
     assert default_pool(SPACE, 0, 10) == default_pool(SPACE, 0, 10) != default_pool(SPACE, 1, 10)
     assert not math.isnan(float(score(default_pool(SPACE, 0, 10)).sum()))
+
+
+@pytest.mark.parametrize("model", ["svge_nb201", None])
+def test_what_is_no_vae_is_refused(model: object) -> None:
+    with pytest.raises(InvalidValues, match=r"expected a graph VAE \(got (str|NoneType)\)"):
+        LatentBO(model)  # type: ignore[arg-type]
