@@ -15,7 +15,7 @@ from graphnas.bo.oracles import Oracle, PredictorOracle, SnappedOracle, TableOra
 from graphnas.errors import InvalidValues, MissingData, OutsideSpace, SpaceMismatch, UnknownName
 from graphnas.models import GraphVAE
 from graphnas.spaces import Architectures, SearchSpace, get_space
-from graphnas.tables import Table, default_table, load_table, within
+from graphnas.tables import Table, default_table, load_members, within
 from graphnas.train.data import seeded
 from graphnas.train.predictor_files import load_predictor
 
@@ -133,10 +133,7 @@ def read_table(space: SearchSpace, config: OracleConfig, larger: SearchSpace | N
     source = config.labels or default_table(space)
     if source is None:
         raise MissingData(f"{space.name} has no built-in labels: pass --oracle.labels FILE or another --oracle.kind")
-    table = load_table(source, space=space)
-    if table.space.name != space.name:
-        raise SpaceMismatch(f"{source} is about {table.space.name}, the search about {space.name}")
-    return table
+    return load_members(source, space)[0]
 
 
 def labelled(table: Table, metric: str) -> tuple[Architectures, bool]:

@@ -15,7 +15,7 @@ from torch import Tensor
 from graphnas.errors import GraphnasError
 from graphnas.metrics import kendall_tau, pearson, precision_at, rmse, spearman
 from graphnas.spaces import Architectures, SearchSpace, get_space
-from graphnas.tables import default_table, list_tables, load_table
+from graphnas.tables import default_table, list_tables, load_members
 from graphnas.tables.load import detect
 from graphnas.train.predictor import FittedPredictor, fit_predictor
 
@@ -83,7 +83,7 @@ def read_labels(task: Task, repeats: str | None = None) -> Labels:
     source = task.source or default_table(space)
     if source is None:
         raise GraphnasError(f"no labels of {space.name} come with graphnas: name a table or file")
-    table = load_table(source, space=space, **csv_options(source, repeats))
+    table, whole = load_members(source, space, **csv_options(source, repeats))
     metric = task.metric or table.default_metric
     if metric in table.measured and not bool((~table.values[..., table.measured.index(metric)].isnan()).any()):
         raise GraphnasError(f"{source} has no value of {metric}")
@@ -92,7 +92,8 @@ def read_labels(task: Task, repeats: str | None = None) -> Labels:
     if not bool(known.any()):
         raise GraphnasError(f"{source} has no value of {metric}")
     if not bool(known.all()):
-        logger.warning("%s: no %s in %s: left out", source, metric, where_missing(source, known, repeats))
+        where = where_missing(source, known, whole and repeats is None)
+        logger.warning("%s: no %s in %s: left out", source, metric, where)
     return Labels(space, table.architectures[known], y[known], metric)
 
 
@@ -110,10 +111,10 @@ def csv_options(source: str, repeats: str | None) -> dict[str, Any]:
     return {"repeats": repeats}
 
 
-def where_missing(source: str, known: Tensor, repeats: str | None = None) -> str:
-    """The rows that are not `known` bool [R], as lines of the file where that is text with a row per line."""
+def where_missing(source: str, known: Tensor, by_line: bool = True) -> str:
+    """The rows that are not `known` bool [R], as lines of the file where `by_line` it is text with a row per line."""
     path = Path(source).expanduser()
-    first = FIRST_LINES.get(detect(path)) if path.is_file() and repeats is None else None
+    first = FIRST_LINES.get(detect(path)) if path.is_file() and by_line else None
     rows = (~known).nonzero().flatten()
     if first is None:
         return f"{len(rows)} of {len(known)} rows"

@@ -8,10 +8,22 @@ from pathlib import Path
 import pytest
 import torch
 
+from graphnas import get_space
 from graphnas.bo.codes import LatentCodes, RawCodes
+from graphnas.bo.config import OracleConfig, SearchConfig
 from graphnas.bo.oracles import PredictorOracle, SnappedOracle, TableOracle
 from graphnas.bo.setting import Setting
-from graphnas.errors import GraphnasError, InvalidValues, MissingData, OutsideSpace, SpaceMismatch, UnknownName
+from graphnas.errors import (
+    GraphnasError,
+    InvalidArchitecture,
+    InvalidValues,
+    MissingData,
+    OutsideSpace,
+    SpaceMismatch,
+    UnknownName,
+)
+from graphnas.tables import load_members
+from graphnas.train.predictor_evaluation import Task, read_labels
 from tests.bo.searches import MODEL, SPACE, config, score, write_labels
 
 
@@ -136,3 +148,19 @@ def test_predictors_that_fail_say_so() -> None:
     ):
         answer = PredictorOracle(SPACE, predict)(arch)
         assert math.isnan(answer.value) and error in answer.error
+
+
+def test_labels_of_the_whole_family_are_those_of_its_smaller_members(tmp_path: Path) -> None:
+    small, labels = get_space("toy_4"), write_labels(tmp_path / "all.csv")
+    table, whole = load_members(str(labels), small)
+    assert not whole and len(table) == len(small.enumerate())
+    assert torch.allclose(table.query(small.enumerate(), "score").double(), score(small.enumerate().widen(5)))
+    setting = Setting(SearchConfig("toy_4", queries=10, oracle=OracleConfig(labels=str(labels), metric="score")))
+    assert setting.pool.max_nodes == 4 and isinstance(setting.oracle, TableOracle)
+    assert len(read_labels(Task("toy_4", str(labels), "score")).y) == len(table)
+    with pytest.raises(InvalidArchitecture, match="line 3: unknown operation"):
+        load_members(str(labels), get_space("nb101_4"))
+    texts = SPACE.format(SPACE.enumerate()[-3:])
+    (tmp_path / "large.csv").write_text("arch,score\n" + "".join(f'"{text}",1\n' for text in texts))
+    with pytest.raises(SpaceMismatch, match="has no member of toy_4"):
+        load_members(tmp_path / "large.csv", small)
