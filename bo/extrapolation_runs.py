@@ -18,6 +18,7 @@ from graphnas.bo.transfer import TransferSizes, run_transfer, transferred
 from graphnas.errors import UnknownName
 from graphnas.models import list_models
 from graphnas.spaces import get_space
+from graphnas.state_dicts import resolve
 from graphnas.tables import load_table
 from graphnas.train.data import seeded
 from graphnas.train.predictor_evaluation import Task, read_labels
@@ -82,8 +83,8 @@ def generation_jobs(options: Options, folder: Path) -> Jobs:
             model = study.vae(name, labels.space, seed)
             run_generation(name, seed, model, space, known, sizes, folder, quality)
 
-    def grow(run: Path) -> None:
-        model = load_vae(run).eval()
+    def grow(run: str) -> None:
+        model = load_vae(resolve(run)).eval()
         samples = model.space.sample(sizes.points, seeded(0))
         run_generation(model.registered_name, 0, model, get_space("enas12"), samples, sizes, folder)
 
@@ -91,7 +92,7 @@ def generation_jobs(options: Options, folder: Path) -> Jobs:
     jobs: Jobs = [
         (f"{name}, seed {seed}", partial(measure, name, seed)) for seed in range(options.seeds) for name in names
     ]
-    return jobs + [(str(run), partial(grow, Path(run))) for run in options.layer_runs]
+    return jobs + [(str(run), partial(grow, run)) for run in options.layer_runs]
 
 
 def pool_jobs(options: Options, folder: Path) -> Jobs:
@@ -116,7 +117,7 @@ def layer_jobs(options: Options, folder: Path) -> Jobs:
         labels = read_labels(Task("enas6", options.layer_labels, None))
         vaes = {}
         for run in options.layer_runs:
-            model = load_vae(Path(run)).eval()
+            model = load_vae(resolve(run)).eval()
             vaes[model.registered_name] = model
         values = run_layers(labels, vaes, get_space("enas12"), sizes, folder)
         write_result(folder / "results" / "trained_layers.json", {"made": {}, "values": values})
