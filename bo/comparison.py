@@ -14,7 +14,7 @@ from torch import Tensor
 from graphnas.bo.config import SearchConfig
 from graphnas.bo.methods import make_searcher
 from graphnas.bo.search import Evaluation, evaluate, run_search
-from graphnas.bo.search_folder import alone, claim, is_extended
+from graphnas.bo.search_folder import DIGEST, alone, claim, is_extended
 from graphnas.bo.searcher import Searcher
 from graphnas.bo.setting import Setting
 from graphnas.children import end_with
@@ -53,12 +53,13 @@ def run_one(
     """
     config, name = replace(setting.config, method=method, seed=seed), f"{method}-{seed}"
     result = folder / "results" / f"{name}.json"
-    claim(config, folder, write=False)
+    shared = {DIGEST: setting.digest} if setting.digest else {}
+    claim(config, folder, write=False, more=shared)
     made = finite({"search": asdict(config)})
     if not is_extended(result, made) and is_finished(result, made):
         return result
     searcher = make_searcher(setting, method, seed)
-    claim(config, folder)
+    claim(config, folder, more=shared)
     journal, batch_size = folder / "journals" / f"{name}.jsonl", 1 if method in ONE_BY_ONE else config.batch_size
     with alone(journal):
         known = begin(setting, searcher, seed)

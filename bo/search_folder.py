@@ -19,6 +19,8 @@ from graphnas.train.result_files import finite, read_result, settled
 
 BUDGETS = ("queries", "max_seconds")
 """Settings that may grow: journals of a smaller budget are gone on with."""
+DIGEST = "labels_digest"
+"""Entry of the settings that says which labels answered, where that is known: a file may have changed since."""
 SETTINGS = "search.json"
 """File of a folder that says what all searches in it share."""
 
@@ -51,8 +53,8 @@ def claim(
         found = dict(json.loads(path.read_text()))
     except (ValueError, TypeError) as error:
         raise CorruptFile(f"{path} is damaged: choose another --out") from error
-    missing = object()
-    other = [name for name in sorted({*own, *found}) if own.get(name, missing) != found.get(name, missing)]
+    missing, names = object(), sorted({*own, *found} - {DIGEST})
+    other = [name for name in names if own.get(name, missing) != found.get(name, missing)]
     changes = ", ".join(f"{name} {found.get(name)}, now {own.get(name)}" for name in other)
     if not grows or not {*other} <= {*BUDGETS}:
         if other:
@@ -61,7 +63,9 @@ def claim(
         raise GraphnasError(
             f"{folder} holds a search with a larger budget ({changes}): it may only grow, choose another --out for less"
         )
-    elif other and write:
+    if (own.get(DIGEST) or found.get(DIGEST)) != (found.get(DIGEST) or own.get(DIGEST)):
+        raise GraphnasError(f"{folder} holds a search among other labels of the same name: choose another --out")
+    if other and write:
         write_text(path, json.dumps(own, indent=1) + "\n")
 
 

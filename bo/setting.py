@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 
 import torch
@@ -39,6 +40,7 @@ class Setting:
     Attributes:
         pool: architectures that may be chosen, at most `config.pool_size`.
         oracle: what answers.
+        digest: of the labels, where labels answer.
     """
 
     def __init__(self, config: SearchConfig, model: GraphVAE | None = None, larger: SearchSpace | None = None) -> None:
@@ -47,6 +49,7 @@ class Setting:
             raise SpaceMismatch(f"the model is about {model.space.name}, the search about {self.space.name}")
         self.pool: Architectures
         self.oracle: Oracle
+        self.digest: str | None = None
         if config.oracle.kind == "table":
             self.use_table(read_table(self.space, config.oracle, larger))
         else:
@@ -80,6 +83,7 @@ class Setting:
         known, complete = labelled(table, oracle.metric)
         if len(known) < 2:
             raise InvalidValues(f"{options.labels or 'the table'} has {len(known)} labels, expected at least 2")
+        self.digest = sha256(table.query(known, oracle.metric).numpy().tobytes()).hexdigest()[:16]
         rows = torch.randperm(len(known), generator=seeded(0))[:limit].sort().values
         self.pool, self.oracle = known[rows], oracle
         allowed = self.pool[self.allowed(self.pool)]

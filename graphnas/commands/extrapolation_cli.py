@@ -41,9 +41,7 @@ def make_extrapolation_parser() -> CommandParser:
     parser.add_argument("--predictors", nargs="*", default=["gates", "gcn", "gin"], help="predictors, or patterns")
     parser.add_argument("--scorers", nargs="+", default=["blend", "gbdt", "svge"], help="of the pools")
     parser.add_argument("--layer_labels", type=str, help="file of labelled 6-layer ENAS networks")
-    parser.add_argument(
-        "--layer_runs", nargs="*", default=[], help="VAEs of enas6: run folders, or shipped names"
-    )
+    parser.add_argument("--layer_runs", nargs="*", default=[], help="VAEs of enas6: run folders, or shipped names")
     parser.add_argument("--source_labels", type=str, help="table or file of labelled NAS-Bench-201 cells")
     parser.add_argument("--source_metric", type=str, help="its column; the table's default if not given")
     parser.add_argument("--seeds", type=int, default=3, help="of every row: seeds 0, 1, ...")

@@ -220,3 +220,16 @@ def test_journals_of_another_model_or_seed_are_refused(tmp_path: Path) -> None:
     (tmp_path / "results" / "random-1.json").unlink()
     with pytest.raises(CorruptFile, match="belongs to another search, model or seed"):
         run_one(Setting(replace(config(), seed=1)), "random", 1, tmp_path)
+
+
+def test_labels_that_have_changed_since_are_refused(tmp_path: Path) -> None:
+    labels, out = write_labels(tmp_path / "all.csv"), tmp_path / "out"
+    searched = config(oracle={"labels": str(labels), "metric": "seconds"})
+    run_one(Setting(searched), "random", 0, out)
+    more = replace(searched, queries=searched.queries + 2)
+    lines = labels.read_text().splitlines(keepends=True)
+    labels.write_text("".join([lines[0], lines[1].rpartition(",")[0] + ",-77\n", *lines[2:]]))
+    with pytest.raises(GraphnasError, match="other labels of the same name"):
+        run_one(Setting(more), "random", 0, out)
+    labels.write_text("".join(lines))
+    run_one(Setting(more), "random", 0, out)
