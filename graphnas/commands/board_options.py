@@ -18,13 +18,16 @@ Source = tuple[str | None, str | None]
 LABELS_HELP = "SPACE=TABLE_OR_FILE or SPACE=FILE:METRIC for any space"
 
 
-def choose_models(patterns: Sequence[str], kind: str, noun: str) -> list[str]:
-    """Names of the models of a kind that match any pattern.
+def choose_models(patterns: Sequence[str], kind: str, noun: str, also: str | None = None) -> list[str]:
+    """Names of the models of a kind that match any pattern, and of those of the kind `also` that are named in full.
 
     Raises:
-        UsageError: none does.
+        UsageError: there is none.
     """
-    names = [name for pattern in patterns for name in list_models(pattern, kind=kind)]
+    named = set() if also is None else {*list_models(kind=also)}.intersection(patterns)
+    names = [
+        name for pattern in patterns for name in ([pattern] if pattern in named else list_models(pattern, kind=kind))
+    ]
     if not names:
         raise UsageError(f"no {noun} is called {' or '.join(patterns)}: see `graphnas models list`")
     return list(dict.fromkeys(names))

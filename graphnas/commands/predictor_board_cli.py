@@ -36,7 +36,9 @@ QUICK_SIZES = [20]
 def run(command: str, arguments: Sequence[str]) -> None:
     """Fit and judge what is missing, write the report, print it."""
     parser = make_parser(command, DESCRIPTION)
-    parser.add_argument("--models", nargs="+", default=["*"], help="names or patterns")
+    parser.add_argument(
+        "--models", nargs="+", default=["*"], help="names or patterns; a VAE by its name is its encoder with a head"
+    )
     parser.add_argument("--spaces", nargs="+", default=["nb201"], help="search spaces")
     parser.add_argument("--labels", nargs="*", default=[], help=LABELS_HELP)
     parser.add_argument("--sizes", nargs="+", type=int, default=[40, 78, 390], help="numbers of labels to learn from")
@@ -81,7 +83,7 @@ def read_tasks(options: Namespace) -> list[Task]:
 
 def fit_all(options: Namespace, tasks: Sequence[Task], folder: Path) -> list[str]:
     """Fit what is not finished, small sizes and first seeds first; one line per failure."""
-    names = choose_models(options.models, "predictor", "predictor")
+    names = choose_models(options.models, "predictor", "predictor", also="vae")
     sizes = QUICK_SIZES if options.quick else options.sizes
     overrides = QUICK if options.quick else {}
     labels = {task.name: read_labels(task) for task in tasks}
