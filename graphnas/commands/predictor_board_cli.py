@@ -36,9 +36,7 @@ QUICK_SIZES = [20]
 def run(command: str, arguments: Sequence[str]) -> None:
     """Fit and judge what is missing, write the report, print it."""
     parser = make_parser(command, DESCRIPTION)
-    parser.add_argument(
-        "--models", nargs="+", default=["*"], help="names or patterns; a VAE by its name is its encoder with a head"
-    )
+    parser.add_argument("--models", nargs="+", default=["*"], help=MODELS_HELP)
     parser.add_argument("--spaces", nargs="+", default=["nb201"], help="search spaces")
     parser.add_argument("--labels", nargs="*", default=[], help=LABELS_HELP)
     parser.add_argument("--sizes", nargs="+", type=int, default=[40, 78, 390], help="numbers of labels to learn from")
@@ -69,6 +67,7 @@ def run(command: str, arguments: Sequence[str]) -> None:
         raise GraphnasError(f"{len(failures)} fits failed, the first: {failures[0]}")
 
 
+MODELS_HELP = "names or patterns of predictors; names of VAEs, which are then encoders with a head"
 PARTING = (
     "classes: no function of the test part is learned from; rows: plain permutation, as released predictors were judged"
 )

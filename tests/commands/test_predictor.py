@@ -279,15 +279,15 @@ def test_unknown_architectures_to_rank_are_named(
 
 
 def test_leaderboard_goes_on_where_it_stopped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["leaderboard", "predictor", "--spaces", "nb201", "--models", "gin", "ridge", "--quick"]
+    words = ["leaderboard", "predictor", "--spaces", "nb201", "--models", "gin", "ridge", "svae", "--quick"]
     assert main([*words, "--seeds", "1", "--out", str(tmp_path)]) == 0
     first = {path: path.stat().st_mtime_ns for path in (tmp_path / "results").glob("*.json")}
-    assert len(first) == 2
+    assert len(first) == 3  # a VAE that is named is an encoder with a head
     assert main([*words, "--seeds", "2", "--out", str(tmp_path)]) == 0
     assert all(path.stat().st_mtime_ns == when for path, when in first.items())
     text = (tmp_path / "predictors.md").read_text()
-    assert "| gin |" in text and "| ridge |" in text and "label noise alone" in text
-    assert len((tmp_path / "predictors.csv").read_text().splitlines()) == 5
+    assert "| gin |" in text and "| ridge |" in text and "| svae |" in text and "label noise alone" in text
+    assert len((tmp_path / "predictors.csv").read_text().splitlines()) == 7
     assert next(tmp_path.glob("*.png")).read_bytes().startswith(b"\x89PNG")
     capsys.readouterr()
     damaged = next(iter(first))
