@@ -91,6 +91,13 @@ class Setting:
             self.oracle = SnappedOracle(oracle, allowed, self.codes.place)
 
     @property
+    def goal(self) -> str:
+        """What is searched for, in words."""
+        asked = self.oracle.oracle if isinstance(self.oracle, SnappedOracle) else self.oracle
+        name = f"{asked.metric} of {asked.table.source}" if isinstance(asked, TableOracle) else self.config.oracle.label
+        return f"the {'lowest' if self.config.oracle.minimise else 'highest'} {name}"
+
+    @property
     def codes(self) -> Codes:
         """Latent codes where there is a model, entries of the architectures where not."""
         return self.raw if self.model is None else self.latent

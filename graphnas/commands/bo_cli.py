@@ -151,6 +151,7 @@ def search(config: SearchConfig, model: GraphVAE | None, folder: Path, stop_on_e
     paths = write_search_report(setting, history, report_folder(config, folder))
     print_table(top_rows(setting, history, SHOWN) if config.cost is None else front_rows(setting, history))
     print(summary(config, history, result["values"]["snapped"]))
+    stderr(f"searched for {setting.goal}")
     stderr("\n".join(map(str, paths)))
     if all(evaluation.error for evaluation in history.evaluations):
         raise GraphnasError(f"no evaluation has succeeded, the first failed because of: {history.evaluations[0].error}")
