@@ -47,7 +47,7 @@ def guarded(evaluate: Callable[[], Answer]) -> Answer:
     try:
         answer = Answer(*evaluate())
         value, test, seconds = (float(number) for number in answer[:3])
-        answer = Answer(value, test, seconds, str(answer.error), answer.answered)
+        answer = Answer(value, test, seconds, str(answer.error), str(answer.answered))
     except (Exception, SystemExit) as failure:  # whatever an oracle of the user's does is an answer
         return Answer(math.nan, math.nan, 0.0, f"{type(failure).__name__}: {failure}")
     if not answer.error and not math.isfinite(answer.value):

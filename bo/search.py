@@ -113,10 +113,7 @@ def run_search(
         CorruptFile: a journal that is none, or of another search.
         GraphnasError: a failed evaluation, with `stop_on_error`.
     """
-    if queries < 1 or batch_size < 1:
-        raise InvalidValues(f"expected at least 1 query and 1 at a time (got {queries} and {batch_size})")
-    if oracle.space.name != searcher.space.name:
-        raise SpaceMismatch(f"the oracle is about {oracle.space.name}, the search about {searcher.space.name}")
+    check_search(searcher, oracle, queries, batch_size)
     journal = None if journal is None else Path(journal)
     past = read_journal(journal) if journal is not None else []
     history, failed = History([]), False
@@ -154,6 +151,14 @@ def run_search(
             values.append(evaluation.value)
         searcher.tell(archs[: len(values)], torch.tensor(values, dtype=torch.float64))
     return history
+
+
+def check_search(searcher: Searcher, oracle: Oracle, queries: int, batch_size: int) -> None:
+    """Refuse what :func:`run_search` cannot do, before anything is paid for."""
+    if queries < 1 or batch_size < 1:
+        raise InvalidValues(f"expected at least 1 query and 1 at a time (got {queries} and {batch_size})")
+    if oracle.space.name != searcher.space.name:
+        raise SpaceMismatch(f"the oracle is about {oracle.space.name}, the search about {searcher.space.name}")
 
 
 def check_same(evaluation: Evaluation, text: str, line: str) -> None:

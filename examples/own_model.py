@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from graphnas.errors import GraphnasError
 from graphnas.models import register_model
 from graphnas.models.latent_vae import LatentConfig, LatentVAE, Reconstruction
-from graphnas.models.layers.rollout import Canvas, Draws, draw_edges, draw_types
+from graphnas.models.layers.rollout import Draws, draw_graphs
 from graphnas.spaces import Architectures, register_space
 from graphnas.spaces.dag import DagSpace
 from graphnas.train import DataConfig, FitConfig, VAEConfig, train_vae
@@ -89,17 +89,8 @@ class Flat(LatentVAE):
         return Reconstruction(nll, nll)
 
     def roll_out(self, z: Tensor, draws: Draws) -> Architectures:
-        """Graphs drawn vertex by vertex; `draw_types` and `draw_edges` keep to the masks of the space."""
-        types, edges = self.scores(z)
-        canvas = Canvas(draws, self.space.max_nodes)
-        for vertex in range(1, self.space.max_nodes):
-            rows = draws.group[canvas.live]
-            kinds = draw_types(types[rows, vertex], vertex, self.space, canvas)
-            draw_edges(edges[rows, :vertex, vertex], vertex, self.space, canvas)
-            canvas.finish(kinds, vertex)
-            if len(canvas.live) == 0:
-                break
-        return Architectures(canvas.ops, canvas.adj, canvas.sizes).clean()
+        """Graphs drawn vertex by vertex under the masks of the space."""
+        return draw_graphs(*self.scores(z), draws, self.space)
 
 
 def main() -> None:

@@ -64,6 +64,12 @@ WHERE_ALL_ARE = {
 """What lists all names of a kind, by its first words."""
 
 
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """A question after the names that are close to another one, empty where none is."""
+    close = get_close_matches(name, list(names), n=3)
+    return f"did you mean {' or '.join(map(repr, close))}?" if close else ""
+
+
 class UnknownName(GraphnasError, KeyError, ValueError):
     """A name that is in no registry.
 
@@ -76,9 +82,9 @@ class UnknownName(GraphnasError, KeyError, ValueError):
 
     def __init__(self, kind: str, name: object, known: Iterable[str], hint: str = "") -> None:
         names = sorted(known)
-        close = get_close_matches(str(name), names, n=3)
-        parts = [f"did you mean {' or '.join(map(repr, close))}?"] if close else []
-        if not close or len(names) <= FEW:
+        question = did_you_mean(str(name), names)
+        parts = [question] if question else []
+        if not question or len(names) <= FEW:
             parts.append(f"known are {', '.join(names) or 'none'}")
         else:
             place = next((place for start, place in WHERE_ALL_ARE.items() if f"{kind} ".startswith(f"{start} ")), None)

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from graphnas.errors import SpaceMismatch
 from graphnas.models.latent_vae import LatentConfig, LatentVAE, Reconstruction
 from graphnas.models.layers.latent import LatentHeads, TanhHead
-from graphnas.models.layers.rollout import Canvas, Draws, draw_edges, draw_types
+from graphnas.models.layers.rollout import Draws, draw_graphs
 from graphnas.models.zoo import register_model
 from graphnas.spaces import Architectures, SearchSpace
 
@@ -227,16 +227,7 @@ class Arch2Vec(LatentVAE):
         return -self._nll(archs, *self.scores(z))
 
     def roll_out(self, z: Tensor, draws: Draws) -> Architectures:
-        types, edges = self.scores(z)
-        canvas = Canvas(draws, self.space.max_nodes)
-        for vertex in range(1, self.space.max_nodes):
-            rows = draws.group[canvas.live]
-            kinds = draw_types(types[rows, vertex], vertex, self.space, canvas)
-            draw_edges(edges[rows, :vertex, vertex], vertex, self.space, canvas)
-            canvas.finish(kinds, vertex)
-            if len(canvas.live) == 0:
-                break
-        return Architectures(canvas.ops, canvas.adj, canvas.sizes).clean()
+        return draw_graphs(*self.scores(z), draws, self.space)
 
     def _nll(self, archs: Architectures, types: Tensor, edges: Tensor) -> Tensor:
         """-log p of unmasked generation, [B]."""

@@ -162,11 +162,12 @@ def fit_predictor(
     space = get_space(space)
     y = check_labels(archs, y)
     settings = read_settings(name, space.family, **overrides)
-    recipe = read_settings(name, space.family)
+    asked = name
     if name in list_models(kind="vae"):
         name, settings.model_args = "encoder", {"vae": name, **settings.model_args}
     if settings.start_from and name == "encoder":
-        settings.model_args = shaped_like(settings.start_from, settings.model_args, recipe.model_args)
+        recipe = read_settings(asked, space.family).model_args
+        settings.model_args = shaped_like(settings.start_from, settings.model_args, recipe)
     if issubclass(MODELS[name], FeaturePredictor):
         return fit_features(name, space, settings, archs, y, seed)
     folds = make_folds(space, archs, settings, seed)

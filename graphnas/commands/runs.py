@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
 from torch import Tensor
 
 from graphnas.commands.parsing import UsageError
-from graphnas.errors import MissingData, SpaceMismatch
+from graphnas.errors import MissingData, SpaceMismatch, did_you_mean
 from graphnas.models import GraphVAE, load_model
 from graphnas.state_dicts import find, is_shipped, list_pretrained, read_card
 from graphnas.tables import default_table, load_table
@@ -40,9 +39,8 @@ def open_run(path: str) -> OpenRun:
         return open_shipped(path)
     folder = Path(path)
     if not folder.exists():
-        close = get_close_matches(path, [card["name"] for card in list_pretrained()], 2)
-        meant = f": did you mean {' or '.join(map(repr, close))}?" if close else ""
-        raise MissingData(f"{path} is not a run folder, nor the name of shipped weights{meant}")
+        meant = did_you_mean(path, [card["name"] for card in list_pretrained()])
+        raise MissingData(f"{path} is not a run folder, nor the name of shipped weights" + f": {meant}" * bool(meant))
     config = read_vae_config(folder).data
     model = load_vae(folder)
     return OpenRun(folder, model.eval(), config, prepare(config))

@@ -127,6 +127,26 @@ def rollout(model: NodeGenerator, space: SearchSpace, context: Context, draws: D
     return Architectures(canvas.ops, canvas.adj, canvas.sizes).clean()
 
 
+def draw_graphs(types: Tensor, edges: Tensor, draws: Draws, space: SearchSpace) -> Architectures:
+    """[S] graphs drawn vertex by vertex where all logits are known beforehand.
+
+    Args:
+        types: logits of types, [B, N, T].
+        edges: logits of edges, [B, N, N], first index the source.
+        draws: how.
+        space: whose masks are kept.
+    """
+    canvas = Canvas(draws, space.max_nodes)
+    for vertex in range(1, space.max_nodes):
+        rows = draws.group[canvas.live]
+        kinds = draw_types(types[rows, vertex], vertex, space, canvas)
+        draw_edges(edges[rows, :vertex, vertex], vertex, space, canvas)
+        canvas.finish(kinds, vertex)
+        if len(canvas.live) == 0:
+            break
+    return Architectures(canvas.ops, canvas.adj, canvas.sizes).clean()
+
+
 def distinct(keys: Tensor) -> tuple[Tensor, Tensor]:
     """Group of every key (int64 [S]) and the first row of every group."""
     values, group = torch.unique(keys, return_inverse=True)
