@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 from torch import Tensor
 
 from graphnas.bo.config import OracleConfig
+from graphnas.bo.labels import table_of_both
 from graphnas.bo.oracles import Answer, Oracle, PredictorOracle, TableOracle, boosted_oracle
-from graphnas.errors import InvalidArchitecture, MissingData, SpaceMismatch
 from graphnas.networks.defaults import DEFAULTS
 from graphnas.spaces import Architectures, SearchSpace, family_name
-from graphnas.tables import Table, default_table, load_table
-from graphnas.train.predictor_files import load_predictor
+from graphnas.tables import default_table
+from graphnas.train.rankers import load_ranker, predictions_of
 
 
 class Judge(NamedTuple):
@@ -37,34 +36,17 @@ class WidenedOracle:
     Args:
         space: the smaller one.
         oracle: of the larger one.
+
+    Attributes:
+        digest: of its labels, where labels answer.
     """
 
     def __init__(self, space: SearchSpace, oracle: Oracle) -> None:
         self.space, self.oracle = space, oracle
+        self.digest: str | None = getattr(oracle, "digest", None)
 
     def __call__(self, arch: Architectures) -> Answer:
         return self.oracle(arch.widen(self.oracle.space.max_nodes))
-
-
-def table_of_both(larger: SearchSpace, small: SearchSpace, options: OracleConfig) -> Table | None:
-    """The labels that were asked for, where they are about the larger space; None where about another.
-
-    Raises:
-        GraphnasError: missing or damaged labels.
-    """
-    source = options.labels or default_table(larger) or default_table(small)
-    if source is None:
-        raise MissingData(
-            f"neither {small.name} nor {larger.name} has built-in labels: pass --oracle.labels FILE or another "
-            "--oracle.kind"
-        )
-    try:
-        return load_table(source, space=larger)
-    except SpaceMismatch:
-        return None
-    except InvalidArchitecture:
-        load_table(source, space=small)  # text of the smaller space alone, where this does not raise
-        return None
 
 
 def judge_beyond(larger: SearchSpace, small: SearchSpace, options: OracleConfig) -> Judge:
@@ -79,10 +61,10 @@ def judge_beyond(larger: SearchSpace, small: SearchSpace, options: OracleConfig)
     if options.kind == "train":
         return judge_by_training(larger, options)
     if options.kind == "predictor":
-        fitted = load_predictor(Path(options.predictor or ""))
-        if fitted.space.name == larger.name:
-            return Judge(PredictorOracle(larger, fitted.predict, options.minimise))
-        return Judge(None, None, f"{options.predictor} predicts {fitted.space.name} only")
+        ranker = load_ranker(options.predictor or "")
+        if ranker.space.name == larger.name:
+            return Judge(PredictorOracle(larger, predictions_of(ranker), options.minimise))
+        return Judge(None, None, f"{options.predictor} predicts {ranker.space.name} only")
     table = table_of_both(larger, small, options)
     if table is None:
         return Judge(None, None, f"{options.labels or default_table(small)} is not about {larger.name}")

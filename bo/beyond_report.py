@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from graphnas.bo.beyond_run import Beyond
-from graphnas.bo.search import History
+from graphnas.bo.search import History, in_unit
 from graphnas.bo.search_report import as_csv, ranked
 from graphnas.checkpoint import write_text
 from graphnas.plot import grid_of_architectures
@@ -18,7 +18,7 @@ def candidate_rows(found: Beyond) -> list[dict[str, Any]]:
     """The ranking as rows of a table, in the unit of the metric; value and test value of those that were evaluated, NaN
     of the others."""
     (space, archs, expected, deviation), sign = found.ranking, found.setting.config.oracle.sign
-    paid = {evaluation.arch: evaluation for evaluation in found.outside.times(sign).evaluations}
+    paid = {evaluation.arch: evaluation for evaluation in in_unit(found.outside.evaluations, sign)}
     params = space.cost(archs)["params"].tolist()
     rows = []
     for place, text in enumerate(space.format(archs)):
@@ -44,7 +44,7 @@ def write_beyond_report(found: Beyond) -> list[Path]:
     good = ranked(found.outside)[:DRAWN]
     paths = [write_text(found.folder / "candidates.csv", as_csv(candidate_rows(found)))]
     if found.outside.evaluations:
-        rows = [one._asdict() for one in found.outside.times(sign).evaluations]
+        rows = [one._asdict() for one in in_unit(found.outside.evaluations, sign)]
         paths.append(write_text(found.folder / "evaluations.csv", as_csv(rows)))
     if good:
         archs, titles = space.parse([one.arch for one in good]), [f"{sign * one.value:.5g}" for one in good]

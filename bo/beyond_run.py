@@ -18,7 +18,7 @@ from graphnas.bo.beyond_oracle import Judge, judge_beyond
 from graphnas.bo.comparison import known_beforehand, run_one
 from graphnas.bo.config import SearchConfig
 from graphnas.bo.search import Evaluation, History, run_search
-from graphnas.bo.search_folder import alone, as_history, claim
+from graphnas.bo.search_folder import DIGEST, alone, as_history, claim
 from graphnas.bo.setting import Setting
 from graphnas.errors import InvalidValues
 from graphnas.models import GraphVAE
@@ -93,10 +93,11 @@ def run_beyond(
     judge = judge_beyond(larger, model.space, config.oracle)
     kept = options.share(config.queries) if judge.oracle is not None else 0
     own = folder / "beyond" / f"{larger.name}-{config.method}-{config.seed}"
-    claim(config, own, write=False, more=asdict(options), grows=False)
+    told = asdict(options) | {DIGEST: getattr(judge.oracle, "digest", None)}
+    claim(config, own, write=False, more=told, grows=False)
     setting = Setting(leave(config, kept), model, larger)
     result = read_result(run_one(setting, config.method, config.seed, folder, report, stop_on_error))
-    claim(config, own, more=asdict(options), grows=False)
+    claim(config, own, more=told, grows=False)
     inside, outside = as_history(result), History([])
     searcher = make_searcher_beyond(setting, options, larger, inside)
     left = (config.max_seconds or math.inf) - inside.seconds

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor
 from graphnas.bo.config import SearchConfig
 from graphnas.bo.methods import make_searcher
 from graphnas.bo.search import Evaluation, evaluate, run_search
-from graphnas.bo.search_folder import DIGEST, alone, claim, is_extended
+from graphnas.bo.search_folder import DIGEST, alone, claim, is_extended, settings_of
 from graphnas.bo.searcher import Searcher
 from graphnas.bo.setting import Setting
 from graphnas.children import end_with
@@ -22,7 +22,7 @@ from graphnas.errors import GraphnasError
 from graphnas.models import GraphVAE
 from graphnas.spaces import Architectures
 from graphnas.train.data import random_rows
-from graphnas.train.result_files import finite, is_finished, write_result
+from graphnas.train.result_files import is_finished, write_result
 
 ONE_BY_ONE = ("evolution", "local", "random")
 """Methods that gain nothing from batches, and lose by them."""
@@ -55,7 +55,7 @@ def run_one(
     result = folder / "results" / f"{name}.json"
     shared = {DIGEST: setting.digest} if setting.digest else {}
     claim(config, folder, write=False, more=shared)
-    made = finite({"search": asdict(config)})
+    made = {"search": settings_of(config)}
     if not is_extended(result, made) and is_finished(result, made):
         return result
     searcher = make_searcher(setting, method, seed)

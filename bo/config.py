@@ -45,7 +45,7 @@ class OracleConfig:
     minimise: bool = False
     """Whether lower values are better, of `metric` and of `test_metric`."""
     predictor: str | None = None
-    """Run folder of `graphnas train predictor`."""
+    """Run folder of `graphnas train predictor`, or the name of shipped weights with a regression head."""
     dataset: str = "digits"
     """Images of real trainings."""
     epochs: int | None = None
@@ -125,11 +125,12 @@ class SearchConfig:
     pool_size: int = POOL_LIMIT
     """Most architectures in the pool."""
     cost: Cost | None = None
-    """Second objective, to be kept low; the result is then a Pareto front."""
+    """Second objective, to be kept low: parameters or FLOPs of the whole network, as the space counts them; the result
+    is then a Pareto front."""
     max_params: float | None = None
-    """Only architectures with at most so many parameters."""
+    """Only architectures whose whole network has at most so many parameters, such as 500000."""
     max_flops: float | None = None
-    """Only architectures with at most so many FLOPs."""
+    """Only architectures whose whole network takes at most so many FLOPs for an image, such as 1e8."""
     seed: int = 0
     """Of all draws."""
 

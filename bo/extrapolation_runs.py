@@ -10,7 +10,7 @@ from typing import Any
 from graphnas.bo.generation_study import GenerationSizes, run_generation
 from graphnas.bo.grown_training import TrainingSizes
 from graphnas.bo.layer_study import LayerSizes, run_layers
-from graphnas.bo.pool_study import PoolSizes, score_pools, train_best
+from graphnas.bo.pool_study import PoolSizes, check_scorer, score_pools, train_best
 from graphnas.bo.ranking_study import RankingStudy, ranking_rows, run_row
 from graphnas.bo.size_ranking import RankingSizes, learned_predictors, part_by_size
 from graphnas.bo.small_vaes import WITH_PLACES
@@ -99,6 +99,8 @@ def pool_jobs(options: Options, folder: Path) -> Jobs:
     """Scores of the pools, then the trainings."""
     study, sizes = study_of(options, folder), QUICK_POOLS if options.quick else PoolSizes()
     labels = read_labels(Task(options.space, options.labels, options.metric))
+    for name in options.scorers:
+        check_scorer(name)
 
     def train() -> None:
         scored = score_pools(labels, options.scorers, sizes, study)

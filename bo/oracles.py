@@ -6,12 +6,14 @@ import math
 import os
 import time
 from collections.abc import Callable
+from functools import cached_property
 from typing import NamedTuple, Protocol
 
 import torch
 from joblib.externals.loky import get_reusable_executor
 from torch import Tensor
 
+from graphnas.bo.labels import digest_of
 from graphnas.children import end_with
 from graphnas.errors import InvalidValues, OutsideSpace
 from graphnas.spaces import Architectures, SearchSpace, get_space
@@ -84,6 +86,11 @@ class TableOracle:
             if name is not None:
                 table.query(table.architectures[:1], name)
 
+    @cached_property
+    def digest(self) -> str:
+        """Of all labels that may be read: the same wherever the file lies, another when it has changed."""
+        return digest_of(self.table, (self.metric, self.test_metric, self.seconds_metric))
+
     def column(self, metric: str | None, arch: Architectures) -> float:
         """A value of a batch of one, NaN without a metric."""
         return math.nan if metric is None else float(self.table.query(arch, metric)[0])
@@ -106,6 +113,7 @@ class SnappedOracle:
 
     def __init__(self, oracle: TableOracle, labelled: Architectures, place: Callable[[Architectures], Tensor]) -> None:
         self.space, self.oracle, self.labelled, self.place = oracle.space, oracle, labelled, place
+        self.digest = oracle.digest
         self.points = place(labelled)
 
     def __call__(self, arch: Architectures) -> Answer:
@@ -124,10 +132,14 @@ class PredictorOracle:
         space: the space.
         predict: the function.
         minimise: whether lower predictions are better; they are negated then.
+        digest: of the labels behind them, if it is to be noticed that these have changed.
     """
 
-    def __init__(self, space: SearchSpace, predict: Callable[[Architectures], Tensor], minimise: bool = False) -> None:
-        self.space, self.predict, self.sign = space, predict, -1.0 if minimise else 1.0
+    def __init__(
+        self, space: SearchSpace, predict: Callable[[Architectures], Tensor], minimise: bool = False,
+        digest: str | None = None,
+    ) -> None:  # fmt: skip
+        self.space, self.predict, self.sign, self.digest = space, predict, -1.0 if minimise else 1.0, digest
 
     def __call__(self, arch: Architectures) -> Answer:
         return guarded(lambda: Answer(self.sign * float(self.predict(arch)[0]), math.nan, 0.0, ""))
@@ -200,8 +212,8 @@ def boosted_oracle(table: Table, metric: str | None = None, seed: int = 0, minim
 
     from graphnas.models.features import raw_features
 
-    space, archs = table.space, table.architectures
-    y = table.query(archs, metric or table.default_metric)
+    space, archs, metric = table.space, table.architectures, metric or table.default_metric
+    y = table.query(archs, metric)
     rows = (~y.isnan()).nonzero().flatten()
     if len(rows) < 10:
         raise OutsideSpace(f"a boosted oracle needs at least 10 labels (got {len(rows)})")
@@ -213,4 +225,4 @@ def boosted_oracle(table: Table, metric: str | None = None, seed: int = 0, minim
     def predict(asked: Architectures) -> Tensor:
         return torch.from_numpy(model.predict(raw_features(space, asked).numpy()))
 
-    return PredictorOracle(space, predict, minimise)
+    return PredictorOracle(space, predict, minimise, digest_of(table, [metric]))

@@ -14,6 +14,7 @@ from graphnas.bo.code_features import code_predictor
 from graphnas.bo.grown_training import Cell, TrainingSizes, group_table, train_groups
 from graphnas.bo.pools import PUBLISHED_BASE, Pool, published_pool, valid_classes
 from graphnas.bo.ranking_study import RankingStudy
+from graphnas.errors import UnknownName
 from graphnas.models import list_models
 from graphnas.models.enlarge import enlarge
 from graphnas.plot import grid_of_architectures
@@ -56,6 +57,17 @@ def pools(space: SearchSpace, sizes: PoolSizes) -> dict[str, tuple[SearchSpace, 
         "valid": (loose, valid_classes(published, loose)),
         "few edges": (tight, sampled),
     }
+
+
+def check_scorer(name: str) -> None:
+    """Refuse what :func:`scorer` would not know, before anything is trained.
+
+    Raises:
+        UnknownName: no such model.
+    """
+    known = list_models(kind="vae") + list_models(kind="predictor")
+    if name.split("+")[0] not in known:
+        raise UnknownName("scorer", name, known)
 
 
 def scorer(

@@ -6,7 +6,7 @@ import json
 import logging
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,11 +51,6 @@ class History(NamedTuple):
         """Simulated training time of all evaluations."""
         return sum(evaluation.seconds for evaluation in self.evaluations)
 
-    def times(self, sign: float) -> History:
-        """The same with all values multiplied, which gives those of a search for low ones in their own unit."""
-        turned = [one._replace(value=sign * one.value, test=sign * one.test) for one in self.evaluations]
-        return History(turned, sign * self.best_known)
-
     def best(self) -> Evaluation:
         """The one with the highest value.
 
@@ -80,6 +75,11 @@ class History(NamedTuple):
                 shown = evaluation.value if math.isnan(evaluation.test) else evaluation.test
             curve.append(shown)
         return curve
+
+
+def in_unit(evaluations: Sequence[Evaluation], sign: float) -> list[Evaluation]:
+    """The same with all values multiplied: those of a search for low ones as the metric has them."""
+    return [one._replace(value=sign * one.value, test=sign * one.test) for one in evaluations]
 
 
 def run_search(

@@ -25,6 +25,15 @@ SETTINGS = "search.json"
 """File of a folder that says what all searches in it share."""
 
 
+def settings_of(config: SearchConfig) -> dict[str, Any]:
+    """The settings of a search as they are written down: of a file of labels its name, wherever it lies, as what is in
+    it has a digest of its own."""
+    content = finite(asdict(config))
+    if config.oracle.labels is not None:
+        content["oracle"]["labels"] = Path(config.oracle.labels).name
+    return dict(content)
+
+
 def claim(
     config: SearchConfig, folder: Path, write: bool = True, more: Mapping[str, Any] | None = None, grows: bool = True
 ) -> None:
@@ -42,7 +51,7 @@ def claim(
     Raises:
         GraphnasError: the folder says otherwise, or has a larger budget, or cannot be read or written.
     """
-    own, path = flat(finite(asdict(config) | dict(more or {}))), folder / SETTINGS
+    own, path = flat(settings_of(config) | finite(dict(more or {}))), folder / SETTINGS
     for name in ("method", "seed"):
         del own[name]
     if not path.exists():

@@ -14,7 +14,7 @@ from torch import Tensor
 from graphnas.bo.codes import LatentCodes
 from graphnas.bo.config import SearchConfig
 from graphnas.bo.pareto import front_numbers
-from graphnas.bo.search import Evaluation, History
+from graphnas.bo.search import Evaluation, History, in_unit
 from graphnas.bo.setting import Setting
 from graphnas.checkpoint import write_text
 from graphnas.plot import grid_of_architectures, latent_map
@@ -32,13 +32,20 @@ def ranked(history: History) -> list[Evaluation]:
     return sorted(reversed(good.values()), key=lambda evaluation: -evaluation.value)
 
 
-def top_rows(setting: Setting, history: History, count: int) -> list[dict[str, Any]]:
-    """The best architectures as rows of a table, in the unit of the metric."""
-    best = History(ranked(history)[:count]).times(setting.config.oracle.sign)
+def shown(setting: Setting, evaluations: list[Evaluation]) -> list[dict[str, Any]]:
+    """Evaluations as rows of a table, in the unit of the metric and under its name; beside it what is reported, where
+    that is known of any."""
+    metric, reported = setting.metric, setting.reported
+    tested = reported != metric and not all(math.isnan(one.test) for one in evaluations)
     return [
-        {"value": one.value, "test": "–" if math.isnan(one.test) else f"{one.test:.4f}", "architecture": one.found}
-        for one in best.evaluations
+        {metric: one.value} | ({reported: one.test} if tested else {}) | {"architecture": one.found}
+        for one in in_unit(evaluations, setting.config.oracle.sign)
     ]
+
+
+def top_rows(setting: Setting, history: History, count: int) -> list[dict[str, Any]]:
+    """The best architectures as rows of a table."""
+    return shown(setting, ranked(history)[:count])
 
 
 def costs_of(setting: Setting, archs: Architectures) -> Tensor:
@@ -48,21 +55,16 @@ def costs_of(setting: Setting, archs: Architectures) -> Tensor:
 
 
 def front_rows(setting: Setting, history: History) -> list[dict[str, Any]]:
-    """The Pareto front as rows of a table, cheapest first; with the test metric where there is one."""
-    good, name, sign = ranked(history), setting.config.cost, setting.config.oracle.sign
+    """The Pareto front as rows of a table, cheapest first."""
+    good, name = ranked(history), setting.config.cost
     assert name is not None
     if not good:
         return []
     costs = costs_of(setting, setting.space.parse([one.found for one in good]))
-    first = front_numbers(torch.tensor([one.value for one in good]), costs) == 0
-    tested = not all(math.isnan(one.test) for one in good)
-    rows: list[dict[str, Any]] = [
-        {name: int(costs[row]), "value": sign * good[row].value}
-        | ({"test": sign * good[row].test} if tested else {})
-        | {"architecture": good[row].found}
-        for row in first.nonzero().flatten().tolist()
-    ]
-    return sorted(rows, key=lambda row: row[name])
+    first = (front_numbers(torch.tensor([one.value for one in good]), costs) == 0).nonzero().flatten()
+    rows = shown(setting, [good[row] for row in first.tolist()])
+    both = [{f"network_{name}": int(cost)} | row for cost, row in zip(costs[first].tolist(), rows, strict=True)]
+    return sorted(both, key=lambda row: int(next(iter(row.values()))))
 
 
 def report_folder(config: SearchConfig, folder: Path) -> Path:
@@ -79,8 +81,8 @@ def write_search_report(setting: Setting, history: History, folder: Path) -> lis
         folder: to write into.
     """
     config, sign = setting.config, setting.config.oracle.sign
-    good, label = History(ranked(history)).times(sign).evaluations, config.oracle.value_label
-    rows = [one._asdict() for one in history.times(sign).evaluations]
+    good = in_unit(ranked(history), sign)
+    rows = [one._asdict() for one in in_unit(history.evaluations, sign)]
     paths = [write_text(folder / "evaluations.csv", as_csv(rows))]
     if not good:
         return paths
@@ -96,7 +98,7 @@ def write_search_report(setting: Setting, history: History, folder: Path) -> lis
         costs = costs_of(setting, setting.space.parse([one.found for one in good]))
         values = torch.tensor([one.value for one in good])
         points = {config.method: (values, costs)}
-        paths.append(pareto_front(points, folder / "front.png", label, config.cost, falling=sign < 0))
+        paths.append(pareto_front(points, folder / "front.png", setting.metric, config.cost, falling=sign < 0))
         paths.append(write_text(folder / "front.csv", as_csv(front_rows(setting, history))))
     return paths
 

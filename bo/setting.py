@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from functools import cached_property
-from hashlib import sha256
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from graphnas.bo.beyond_oracle import WidenedOracle, judge_beyond, table_of_both
+from graphnas.bo.beyond_oracle import WidenedOracle, judge_beyond
 from graphnas.bo.codes import Codes, LatentCodes, RawCodes, default_pool
 from graphnas.bo.config import OracleConfig, SearchConfig
+from graphnas.bo.labels import labelled, read_table
 from graphnas.bo.oracles import Oracle, PredictorOracle, SnappedOracle, TableOracle, boosted_oracle
-from graphnas.errors import InvalidValues, MissingData, OutsideSpace, SpaceMismatch, UnknownName
+from graphnas.errors import InvalidValues, OutsideSpace, SpaceMismatch, UnknownName
 from graphnas.models import GraphVAE
 from graphnas.spaces import Architectures, SearchSpace, get_space
-from graphnas.tables import Table, default_table, load_members, within
+from graphnas.tables import Table
 from graphnas.train.data import seeded
-from graphnas.train.predictor_files import load_predictor
+from graphnas.train.rankers import load_ranker, predictions_of
 
 
 class Setting:
@@ -49,12 +48,12 @@ class Setting:
             raise SpaceMismatch(f"the model is about {model.space.name}, the search about {self.space.name}")
         self.pool: Architectures
         self.oracle: Oracle
-        self.digest: str | None = None
         if config.oracle.kind == "table":
             self.use_table(read_table(self.space, config.oracle, larger))
         else:
             self.pool = default_pool(self.space, 0, config.pool_size)
             self.oracle = answer_all(self.space, config.oracle, larger)
+        self.digest: str | None = getattr(self.oracle, "digest", None)
         self.check_budget()
 
     def check_budget(self) -> None:
@@ -83,7 +82,7 @@ class Setting:
         known, complete = labelled(table, oracle.metric)
         if len(known) < 2:
             raise InvalidValues(f"{options.labels or 'the table'} has {len(known)} labels, expected at least 2")
-        self.digest = sha256(table.query(known, oracle.metric).numpy().tobytes()).hexdigest()[:16]
+        self.digest = oracle.digest
         rows = torch.randperm(len(known), generator=seeded(0))[:limit].sort().values
         self.pool, self.oracle = known[rows], oracle
         allowed = self.pool[self.allowed(self.pool)]
@@ -93,9 +92,24 @@ class Setting:
     @property
     def goal(self) -> str:
         """What is searched for, in words."""
-        asked = self.oracle.oracle if isinstance(self.oracle, SnappedOracle) else self.oracle
-        name = f"{asked.metric} of {asked.table.source}" if isinstance(asked, TableOracle) else self.config.oracle.label
-        return f"the {'lowest' if self.config.oracle.minimise else 'highest'} {name}"
+        source = f" of {self.asked.table.source}" if isinstance(self.asked, TableOracle) else ""
+        return f"the {'lowest' if self.config.oracle.minimise else 'highest'} {self.metric}{source}"
+
+    @property
+    def asked(self) -> Oracle:
+        """The oracle, of one that snaps the labels behind it."""
+        return self.oracle.oracle if isinstance(self.oracle, SnappedOracle) else self.oracle
+
+    @property
+    def metric(self) -> str:
+        """Name of what is searched for."""
+        return self.asked.metric if isinstance(self.asked, TableOracle) else self.config.oracle.value_label
+
+    @property
+    def reported(self) -> str:
+        """Name of what is told of the best, the same where nothing else is known."""
+        table = isinstance(self.asked, TableOracle)
+        return self.config.oracle.test_metric or self.metric if table else self.config.oracle.label
 
     @property
     def codes(self) -> Codes:
@@ -131,32 +145,6 @@ class Setting:
         return torch.stack(parts).all(0).cpu() if parts else torch.ones(len(archs), dtype=torch.bool)
 
 
-def read_table(space: SearchSpace, config: OracleConfig, larger: SearchSpace | None = None) -> Table:
-    """The labels that were asked for, or the built-in ones; of labels of a larger space those of this one.
-
-    Raises:
-        MissingData: the space has no built-in labels.
-        SpaceMismatch: labels of another space.
-    """
-    both = None if larger is None else table_of_both(larger, space, config)
-    if both is not None:
-        return within(both, space)
-    source = config.labels or default_table(space)
-    if source is None:
-        raise MissingData(f"{space.name} has no built-in labels: pass --oracle.labels FILE or another --oracle.kind")
-    return load_members(source, space)[0]
-
-
-def labelled(table: Table, metric: str) -> tuple[Architectures, bool]:
-    """The architectures of a table's space with a label, and whether these are all of the space."""
-    try:
-        archs, whole = table.space.enumerate(), True
-    except OutsideSpace:
-        archs, whole = table.architectures, False
-    known = ~table.query(archs, metric).isnan()
-    return archs[known], whole and bool(known.all())
-
-
 def answer_all(space: SearchSpace, config: OracleConfig, larger: SearchSpace | None = None) -> Oracle:
     """An oracle that knows every architecture of the space, or of a larger one.
 
@@ -176,7 +164,7 @@ def answer_all(space: SearchSpace, config: OracleConfig, larger: SearchSpace | N
         return TrainingOracle(space, config.dataset, config.epochs)
     if config.predictor is None:
         raise InvalidValues("an oracle that predicts needs --oracle.predictor RUN")
-    fitted = load_predictor(Path(config.predictor))
-    if fitted.space.name != space.name:
-        raise SpaceMismatch(f"{config.predictor} predicts {fitted.space.name}, the search is in {space.name}")
-    return PredictorOracle(space, fitted.predict, config.minimise)
+    ranker = load_ranker(config.predictor)
+    if ranker.space.name != space.name:
+        raise SpaceMismatch(f"{config.predictor} predicts {ranker.space.name}, the search is in {space.name}")
+    return PredictorOracle(space, predictions_of(ranker), config.minimise)

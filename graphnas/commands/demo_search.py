@@ -8,11 +8,12 @@ from pathlib import Path
 from graphnas.bo.comparison import run_one
 from graphnas.bo.comparison_report import markdown, rows_of, value_curves, write_report
 from graphnas.bo.config import OracleConfig, SearchConfig
+from graphnas.bo.labels import read_table
 from graphnas.bo.regret import regret_curves
 from graphnas.bo.search import Evaluation, History
 from graphnas.bo.search_folder import read_histories
 from graphnas.bo.search_report import write_search_report
-from graphnas.bo.setting import Setting, read_table
+from graphnas.bo.setting import Setting
 from graphnas.commands.demo_training import short_fit
 from graphnas.plot.search_curves import search_curves
 from graphnas.train.config import DataConfig, VAEConfig

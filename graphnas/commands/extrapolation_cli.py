@@ -63,8 +63,10 @@ def run(command: str, arguments: Sequence[str]) -> None:
     from graphnas.bo.extrapolation_runs import RUNS
 
     folder, failures = Path(options.out), []
-    for part in [] if options.report else options.parts:
-        jobs: list[tuple[str, Callable[[], object]]] = RUNS[part](options, folder)
+    work: list[tuple[str, list[tuple[str, Callable[[], object]]]]] = [
+        (part, RUNS[part](options, folder)) for part in ([] if options.report else options.parts)
+    ]  # all of it before the first job, so that a wrong name is told at once
+    for part, jobs in work:
         for title, job in jobs:
             stderr(f"{part}: {title}")
             try:

@@ -49,13 +49,13 @@ def embed(arguments: Sequence[str]) -> None:
     import numpy as np
 
     from graphnas.checkpoint import write_bytes
-    from graphnas.commands.predict_cli import read_architectures
+    from graphnas.commands.predict_cli import asked_for
     from graphnas.models import load_model
     from graphnas.state_dicts import resolve
     from graphnas.train.evaluate import codes_of
 
     model = load_model(resolve(options.name))
-    archs = read_architectures(model.space, options.archs)
+    archs = asked_for(model.space, options.archs)
     begin, cpu = time.monotonic(), time.process_time()
     codes = codes_of(model, archs, options.batch_size)
     stderr(f"{len(codes):,} codes in {time.monotonic() - begin:.1f} s, {time.process_time() - cpu:.1f} CPU-seconds")

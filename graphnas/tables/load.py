@@ -16,7 +16,7 @@ from graphnas.tables.cell_json import import_cells
 from graphnas.tables.compact import is_compact, load_compact, save_compact
 from graphnas.tables.digits import NAME as DIGITS
 from graphnas.tables.digits import digits_table
-from graphnas.tables.header import looks_like_header, other_separator
+from graphnas.tables.header import arch_column, looks_like_header, other_separator
 from graphnas.tables.nb101 import read_nb101
 from graphnas.tables.nb201 import (
     BZ2_HEAD,
@@ -166,7 +166,8 @@ def _detect_text(path: Path, head: bytes) -> str:
         return "enas"
     if first.lstrip("[ ").startswith("{"):
         return "cells"
-    if "," in first and first.rstrip("\r\n").isprintable():
+    plain = first.rstrip("\r\n")
+    if plain.isprintable() and ("," in plain or arch_column([plain]) is not None):
         return "csv"
     if looks_like_header(first) and (sign := other_separator(first)) is not None:
         raise CorruptFile(f"{path}: expected a CSV with commas between the cells (got {sign}): save it with commas")

@@ -233,3 +233,12 @@ def test_labels_that_have_changed_since_are_refused(tmp_path: Path) -> None:
         run_one(Setting(more), "random", 0, out)
     labels.write_text("".join(lines))
     run_one(Setting(more), "random", 0, out)
+
+
+def test_a_file_spelled_otherwise_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_labels(tmp_path / "all.csv")
+    searched = config(oracle={"labels": str(tmp_path / "all.csv"), "metric": "score"})
+    first = run_one(Setting(searched), "random", 0, tmp_path / "out").read_bytes()
+    monkeypatch.chdir(tmp_path)
+    here = replace(searched, oracle=replace(searched.oracle, labels="all.csv"))
+    assert run_one(Setting(here), "random", 0, tmp_path / "out").read_bytes() == first

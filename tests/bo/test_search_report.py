@@ -28,14 +28,17 @@ def read(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def test_the_best_come_first() -> None:
+def test_the_best_come_first(tmp_path: Path) -> None:
     history, setting = found(12), Setting(config())
     rows = top_rows(setting, history, 4)
     values = sorted((one.value for one in history.evaluations if not one.error), reverse=True)
-    assert [row["value"] for row in rows] == values[:4] and rows[0]["test"] == f"{values[0] / 2:.4f}"
-    assert len(ranked(history)) == 11
+    assert [row["score"] for row in rows] == values[:4] and len(ranked(history)) == 11
+    assert list(rows[0]) == ["score", "architecture"]
+    labels = str(write_labels(tmp_path / "toy.csv"))
+    tested = Setting(config(oracle={"labels": labels, "metric": "score", "test_metric": "test"}))
+    assert top_rows(tested, history, 1)[0]["test"] == values[0] / 2
     untested = History([one._replace(test=math.nan) for one in history.evaluations])
-    assert top_rows(setting, untested, 1)[0]["test"] == "–"
+    assert list(top_rows(tested, untested, 1)[0]) == ["score", "architecture"]
 
 
 @pytest.mark.parametrize("model", [None, MODEL], ids=["no model", "model"])
@@ -54,7 +57,8 @@ def test_files_of_a_search(model: object, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("falling", [False, True])
 def test_the_front_is_what_nothing_is_better_than(falling: bool, tmp_path: Path) -> None:
-    oracle = {"labels": str(write_labels(tmp_path / "toy.csv")), "metric": "error" if falling else "score"}
+    metric = "error" if falling else "score"
+    oracle = {"labels": str(write_labels(tmp_path / "toy.csv")), "metric": metric}
     setting = Setting(config(cost="params", oracle=oracle | {"minimise": falling}))
     history = found(39, 1.0 if falling else 0.0)  # where lower is better a search is told minus the error, score - 1
     paths = write_search_report(setting, history, tmp_path)
@@ -73,11 +77,11 @@ def test_the_front_is_what_nothing_is_better_than(falling: bool, tmp_path: Path)
     }  # fmt: skip
     rows = read(tmp_path / "front.csv")
     assert {row["architecture"] for row in rows} == expected and 2 <= len(expected) < len(good)
-    costs, values = ([float(row[name]) for row in rows] for name in ("params", "value"))
+    costs, values = ([float(row[name]) for row in rows] for name in ("network_params", metric))
     assert costs == sorted(costs) == [cost[row["architecture"]] for row in rows]
     assert values == sorted(values, reverse=falling) and min(values) > 0
     shown = {row["arch"]: row["value"] for row in read(tmp_path / "evaluations.csv")}
-    assert all(float(shown[row["architecture"]]) == float(row["value"]) for row in rows)
+    assert all(float(shown[row["architecture"]]) == float(row[metric]) for row in rows)
     assert (tmp_path / "front.png").stat().st_size > 3000
 
 

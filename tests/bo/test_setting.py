@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,9 @@ from graphnas.errors import (
     UnknownName,
 )
 from graphnas.tables import load_members
+from graphnas.train.evaluate import head_values
 from graphnas.train.predictor_evaluation import Task, read_labels
+from graphnas.train.rankers import load_head
 from tests.bo.searches import MODEL, SPACE, config, score, write_labels
 
 
@@ -126,7 +129,7 @@ class Fitted:
 
 @pytest.mark.parametrize("minimise", [False, True])
 def test_predictors_in_either_direction(minimise: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("graphnas.bo.setting.load_predictor", lambda path: Fitted())
+    monkeypatch.setattr("graphnas.bo.setting.load_ranker", lambda name: Fitted())
     oracle = Setting(config(oracle={"kind": "predictor", "predictor": "run", "minimise": minimise})).oracle
     assert oracle(SPACE.enumerate()[9:10]).value == (-0.5 if minimise else 0.5) * float(score(SPACE.enumerate()[9:10]))
 
@@ -165,3 +168,28 @@ def test_labels_of_the_whole_family_are_those_of_its_smaller_members(tmp_path: P
     (tmp_path / "large.csv").write_text("arch,score\n" + "".join(f'"{text}",1\n' for text in texts))
     with pytest.raises(SpaceMismatch, match="has no member of toy_4"):
         load_members(tmp_path / "large.csv", small)
+
+
+def test_shipped_weights_with_a_head_are_an_oracle() -> None:
+    oracle = OracleConfig(kind="predictor", predictor="svge_nb201-digits")
+    setting = Setting(SearchConfig("nb201", queries=5, pool_size=50, oracle=oracle))
+    head, archs = load_head("svge_nb201-digits"), setting.pool[:3]
+    expected = head_values(head, archs)
+    assert [setting.oracle(archs[row : row + 1]).value for row in range(3)] == pytest.approx(expected.tolist())
+    with pytest.raises(InvalidValues, match="svge_nb201 learned no label"):
+        Setting(replace(setting.config, oracle=replace(oracle, predictor="svge_nb201")))
+
+
+def test_labels_are_known_by_what_they_say(tmp_path: Path) -> None:
+    """Whatever may be read counts, the time of an evaluation too; the place of the file does not."""
+    (tmp_path / "other").mkdir()
+    paths = [write_labels(tmp_path / "all.csv"), write_labels(tmp_path / "other" / "all.csv")]
+    read: dict[str, object] = {"metric": "score", "seconds_metric": "seconds"}
+    first, second = (Setting(config(oracle={"labels": str(path), **read})).digest for path in paths)
+    assert first == second is not None
+    lines = paths[1].read_text().splitlines(keepends=True)
+    paths[1].write_text("".join([lines[0], lines[1].rpartition(",")[0] + ",77\n", *lines[2:]]))
+    assert Setting(config(oracle={"labels": str(paths[1]), **read})).digest != first
+    boosted = [Setting(config(oracle={"kind": "boosted", "labels": str(path), "metric": "score"})) for path in paths]
+    assert boosted[0].digest == boosted[1].digest is not None
+    assert Setting(config(oracle={"kind": "boosted", "labels": str(paths[1]), "metric": "seconds"})).digest != first

@@ -49,7 +49,7 @@ def test_a_search_in_a_latent_space(vae: str, tmp_path: Path, capsys: Capture) -
     shown, progress = capsys.readouterr()
     paid = evaluations(tmp_path, "latent-0")
     best = max(paid, key=lambda one: one["value"])
-    assert shown.splitlines()[1].split() == [f"{best['value']:.4f}", "–", best["arch"]]
+    assert shown.splitlines()[1].split() == [f"{best['value']:.4f}", best["arch"]]
     assert shown.splitlines()[-1] == "8 evaluations, 0 of them failed"
     assert f"{best['value']:.5g}  {best['arch']}" in progress and f"{tmp_path}/reports/latent-0/latent.png" in progress
     assert len({one["arch"] for one in paid}) == 8 == len(paid)
@@ -66,7 +66,8 @@ def test_lower_is_better(tmp_path: Path, capsys: Capture) -> None:
     assert bo(*words, "--out", tmp_path / "out", method="local") == 0
     shown = capsys.readouterr().out.splitlines()
     lowest = min(-one["value"] for one in evaluations(tmp_path / "out", "local-0"))
-    assert shown[1].split()[:2] == [f"{lowest:.4f}", f"{lowest:.4f}"] and 0 <= lowest < 0.2
+    assert shown[0].split() == ["error", "architecture"]  # what is reported is the same, and told once
+    assert shown[1].split()[0] == f"{lowest:.4f}" and 0 <= lowest < 0.2
     rows = list(csv.DictReader((tmp_path / "out" / "reports" / "local-0" / "evaluations.csv").open()))
     assert min(float(row["value"]) for row in rows) == pytest.approx(lowest)
 
@@ -90,10 +91,12 @@ def test_a_front_under_a_limit(tmp_path: Path, capsys: Capture) -> None:
     own = tmp_path / "reports" / "raw_gp-0"
     front = list(csv.DictReader((own / "front.csv").open()))
     for row in front:
-        better = (values >= float(row["value"])) & (costs <= int(row["params"]))
-        assert int((better & ((values > float(row["value"])) | (costs < int(row["params"])))).sum()) == 0
-    assert (own / "front.png").is_file() and "test" not in front[0]
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:-1]] == [row["params"] for row in front]
+        better = (values >= float(row["score"])) & (costs <= int(row["network_params"]))
+        assert int((better & ((values > float(row["score"])) | (costs < int(row["network_params"])))).sum()) == 0
+    assert (own / "front.png").is_file() and list(front[0]) == ["network_params", "score", "architecture"]
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:-1]] == [
+        row["network_params"] for row in front
+    ]
 
 
 def test_a_front_with_a_test_metric(tmp_path: Path, capsys: Capture) -> None:
@@ -101,10 +104,10 @@ def test_a_front_with_a_test_metric(tmp_path: Path, capsys: Capture) -> None:
     words = ["--labels", labels, "--metric=score", "--test_metric=error", "--cost=params", "--queries=14"]
     assert bo(*words, "--out", tmp_path / "out", method="raw_gp") == 0
     shown = [line.split() for line in capsys.readouterr().out.splitlines()[:-1]]
-    assert shown[0] == ["params", "value", "test", "architecture"]
+    assert shown[0] == ["network_params", "score", "error", "architecture"]
     tests = {one["arch"]: one["test"] for one in evaluations(tmp_path / "out", "raw_gp-0")}
     assert all(float(test) == pytest.approx(tests[arch], abs=1e-4) for _, _, test, arch in shown[1:])
-    assert "test" in next(csv.DictReader((tmp_path / "out" / "reports" / "raw_gp-0" / "front.csv").open()))
+    assert "error" in next(csv.DictReader((tmp_path / "out" / "reports" / "raw_gp-0" / "front.csv").open()))
 
 
 def test_labels_of_a_part_are_snapped_to_and_counted(tmp_path: Path, capsys: Capture) -> None:
@@ -248,7 +251,7 @@ PREDICT = ["--oracle.kind=predictor", "--oracle.predictor=mine"]
 def test_bad_oracles_are_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("graphnas.bo.setting.load_predictor", lambda path: Bad(False))
+    monkeypatch.setattr("graphnas.bo.setting.load_ranker", lambda path: Bad(False))
     assert bo(*PREDICT, "--out", tmp_path) == 0
     shown, progress = capsys.readouterr()
     assert "8 evaluations, 4 of them failed, the first because of: RuntimeError: no memory" in shown
@@ -259,7 +262,7 @@ def test_bad_oracles_are_recorded(
 
 
 def test_stopping_at_the_first_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
-    monkeypatch.setattr("graphnas.bo.setting.load_predictor", lambda path: Bad(False))
+    monkeypatch.setattr("graphnas.bo.setting.load_ranker", lambda path: Bad(False))
     assert bo(*PREDICT, "--stop_on_error", "--out", tmp_path) == 2
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith("graphnas: evaluation 1 of ") and last.endswith("failed: RuntimeError: no memory")
@@ -269,7 +272,7 @@ def test_stopping_at_the_first_failure(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_nothing_but_failures_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
-    monkeypatch.setattr("graphnas.bo.setting.load_predictor", lambda path: Bad(True))
+    monkeypatch.setattr("graphnas.bo.setting.load_ranker", lambda path: Bad(True))
     assert bo(*PREDICT, "--out", tmp_path) == 2
     shown, progress = capsys.readouterr()
     assert "8 evaluations, 8 of them failed" in shown

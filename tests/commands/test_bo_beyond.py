@@ -141,3 +141,21 @@ def test_stopping_at_the_first_failure_beyond(
 def test_beyond_needs_a_model(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bo", "--space=toy_4", "--method=random", "--beyond=toy", *QUICK]) == 2
     assert "--beyond decodes with a trained model: pass --model RUN" in capsys.readouterr().err
+
+
+def test_changed_labels_of_the_larger_space_are_refused(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Labels of the trained space have stayed: only the journal of the larger one would mix."""
+    table = load_table("toy")
+    texts, values = table.space.format(table.architectures), table.column("score").tolist()
+    rows = [
+        [text, value, int(size)] for text, value, size in zip(texts, values, table.architectures.num_nodes, strict=True)
+    ]
+    labels, out = tmp_path / "all.csv", tmp_path / "run"
+    given = words(weights, *QUICK[:4], f"--labels={labels}", "--metric=score", "--beyond=toy", f"--out={out}")
+    for shift in (0.0, 1.0):
+        lines = [f'"{text}",{value + shift * (size > 4)}' for text, value, size in rows]
+        labels.write_text("\n".join(["arch,score", *lines]) + "\n")
+        assert main(given) == 2 * bool(shift)
+    assert "other labels of the same name" in capsys.readouterr().err.splitlines()[-1]

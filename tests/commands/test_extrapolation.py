@@ -44,6 +44,7 @@ def test_decoders_go_on_in_the_toy_space(tmp_path: Path, capsys: pytest.CaptureF
         (["--most_nodes", "5"], "and of more"),
         (["--labels", "nowhere.csv"], "nowhere.csv"),
         (["--report"], "no finished result"),
+        (["--parts", "ranking", "pools", "--scorers", "nix"], "unknown scorer 'nix'"),
         (["--parts", "layers"], "pass --layer_labels FILE"),
         (["--parts", "transfer"], "pass --source_labels FILE"),
     ],

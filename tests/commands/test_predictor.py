@@ -109,7 +109,7 @@ def cells(*values: str) -> str:
         (cells(*["nan"] * 8), "has no value of score"),
         (cells(*"11111111"), "labels must differ"),
         (cells(*"123"), "at least 5"),
-        (f"arch\n{GOOD}\n", "a .csv"),
+        (f"arch\n{GOOD}\n", "no column of numbers beside the architectures"),
         ("", "a .csv"),
     ],
 )

@@ -42,6 +42,8 @@ def test_content_tells_the_form_not_the_name(nb101_file: Path, nats_folder: Path
     assert detect(tmp_path / "c") == "nb201"
     (tmp_path / "d.txt").write_text("arch,accuracy\n")
     assert detect(tmp_path / "d.txt") == "csv"
+    (tmp_path / "d.txt").write_text("arch\n0|1\n")
+    assert detect(tmp_path / "d.txt") == "csv"
     (tmp_path / "e.csv").write_text("[[1], [4, 0]], 0.5\n")
     assert detect(tmp_path / "e.csv") == "enas"
 

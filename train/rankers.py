@@ -1,0 +1,47 @@
+"""What ranks architectures by name: the folder of a fitted predictor, or shipped weights with a regression head."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from torch import Tensor
+
+from graphnas.errors import InvalidValues
+from graphnas.models import GraphVAE, load_model
+from graphnas.spaces import Architectures
+from graphnas.state_dicts import find, is_shipped, list_pretrained
+from graphnas.train.evaluate import head_values
+from graphnas.train.predictor import FittedPredictor
+from graphnas.train.predictor_files import load_predictor
+
+Ranker = FittedPredictor | GraphVAE
+
+
+def load_ranker(name: str) -> Ranker:
+    """A fitted predictor by its folder, or a VAE with a regression head by the name of shipped weights.
+
+    Raises:
+        MissingData, CorruptFile, CheckpointMismatch: see :func:`load_predictor`.
+        InvalidValues: shipped weights that learned no label.
+    """
+    return load_head(name) if is_shipped(name) else load_predictor(Path(name))
+
+
+def load_head(name: str) -> GraphVAE:
+    """Shipped weights with a regression head.
+
+    Raises:
+        InvalidValues: weights that learned no label.
+    """
+    model = load_model(find(name))
+    if not isinstance(model, GraphVAE) or not model.predicts:
+        able = [card["name"] for card in list_pretrained() if "prediction_kendall" in card["metrics"]]
+        raise InvalidValues(f"{name} learned no label and ranks nothing: shipped weights that do are {', '.join(able)}")
+    return model
+
+
+def predictions_of(ranker: Ranker) -> Callable[[Architectures], Tensor]:
+    """Architectures [B] -> what is predicted of them, float [B]."""
+    return partial(head_values, ranker) if isinstance(ranker, GraphVAE) else ranker.predict
