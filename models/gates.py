@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, NamedTuple
@@ -154,17 +154,17 @@ class GATES(Predictor):
             kept = live_vertices(archs.adj & kept[:, :, None] & kept[:, None, :], last)
         return archs.adj & kept[:, :, None] & kept[:, None, :], kept
 
-    def first_states(self, count: int, width: int) -> Tensor:
-        """States [B, N, hidden_dim] before any flow: one of the input, one of all others."""
+    def first_states(self, width: int) -> Tensor:
+        """States [1, N, hidden_dim] of any graph before any flow: one of the input, one of all others."""
         given, other = self.start(torch.stack([self.input_embedding, self.other_embedding]))
-        return torch.cat([given[None], other.expand(width - 1, -1)]).expand(count, -1, -1)
+        return torch.cat([given[None], other.expand(width - 1, -1)])[None]
 
-    def gates(self, stack: FlowStack, wires: Wires, ops: Tensor | None) -> Tensor:
-        """Gates [B, N, G] of operations [B, N, O]; None stands for those of the types, one row of a table each."""
+    def gates(self, stack: FlowStack, wires: Wires, ops: Tensor | None) -> Iterator[Tensor]:
+        """Gates [B, N, G] of every layer, of operations [B, N, O]; None stands for those of the types."""
         if ops is not None:
             return stack.open(ops, self.unhindered[wires.types] if self.opens else None)
-        table = stack.open(F.pad(self.op_embedding.weight.T, (0, 0, 0, 1)), self.unhindered)
-        return F.embedding(wires.types, table)
+        table = F.pad(self.op_embedding.weight.T, (0, 0, 0, 1))
+        return stack.open(table, self.unhindered if self.opens else None, wires.types)
 
     def operations(self, archs: Architectures, hidden: Tensor | None) -> Tensor:
         """Embeddings [B, N, O]."""
@@ -178,7 +178,7 @@ class GATES(Predictor):
         """Vertex states [B, N, D]."""
         ops = self.operations(archs, hidden) if self.costs else None
         states: Tensor = self.stack(
-            self.first_states(*wires.types.shape), wires.forward, self.gates(self.stack, wires, ops)
+            self.first_states(wires.types.shape[1]), wires.forward, self.gates(self.stack, wires, ops)
         )
         return states
 

@@ -64,7 +64,7 @@ class TAGATES(GATES):
         self.update = nn.Sequential(nn.Linear(op_dim + 2 * width, width), nn.ReLU(), nn.Linear(width, op_dim))
 
     def run(self, archs: Architectures, wires: Wires, hidden: Tensor | None = None) -> Tensor:
-        start, backward = self.first_states(*wires.types.shape), wires.forward.reversed()
+        start, backward = self.first_states(wires.types.shape[1]), wires.forward.reversed()
         ops = self.operations(archs, hidden)
         seen = ops if self.costs else None
         states: Tensor = self.stack(start, wires.forward, self.gates(self.stack, wires, seen))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+AT_ONCE = 1 << 18
+"""Most gates that are worth computing for all layers at once: 1 MB."""
 
 
 class Hearing(NamedTuple):
@@ -34,12 +37,19 @@ def carry(values: Tensor, weights: Tensor, gate: Tensor, by_sender: bool) -> Ten
     """Gated sums over senders, [B, N, D]: sum over u of w_vu g_u x_u if `by_sender`, else g_v times that of w_vu x_u.
 
     Args:
-        values: x, [B, N, D].
+        values: x, [B, N, D], or [1, N, D] where they are the same in all graphs.
         weights: w, [B, N, N], receivers by senders.
         gate: g, [B, N, D].
         by_sender: an operation acts on what its vertex sends, otherwise on what it gets.
     """
-    return torch.bmm(weights, gate * values) if by_sender else gate * torch.bmm(weights, values)
+    return torch.bmm(weights, gate * values) if by_sender else gate * gather(weights, values)
+
+
+def gather(weights: Tensor, values: Tensor) -> Tensor:
+    """Sums over senders [B, N, D]; those of values [1, N, D] that all graphs share are one product of matrices."""
+    if len(values) == len(weights):
+        return torch.bmm(weights, values)
+    return (weights.flatten(0, 1) @ values[0]).unflatten(0, weights.shape[:2])
 
 
 def short_softmax(logits: Tensor) -> Tensor:
@@ -51,8 +61,8 @@ def short_softmax(logits: Tensor) -> Tensor:
 class GraphFlow(nn.Module):
     """y_v = g_v * sum over heard u of x_u W + x_v W + b (GATES, https://arxiv.org/abs/2004.01899).
 
-    Shapes: x [B, N, I], gate [B, N, O] -> [B, N, O]. Rows that nobody hears, such
-    as padding, affect no other row.
+    Shapes: x [B, N, I] or, where all graphs share it, [1, N, I]; gate [B, N, O] -> [B, N, O]. Rows that nobody hears,
+    such as padding, affect no other row.
 
     Args:
         in_dim: I.
@@ -69,7 +79,10 @@ class GraphFlow(nn.Module):
     def forward(self, x: Tensor, hear: Hearing, gate: Tensor) -> Tensor:
         """States after the flow."""
         values = self.weight(x)
-        return (values + self.bias).add_(carry(values, hear.weights, gate, self.by_sender))
+        own = values + self.bias
+        if self.by_sender:
+            return own + torch.bmm(hear.weights, gate * values)
+        return torch.addcmul(own, gate, gather(hear.weights, values))
 
 
 class GraphAttention(nn.Module):
@@ -124,7 +137,7 @@ class FlowAttention(nn.Module):
     def forward(self, x: Tensor, hear: Hearing, gate: Tensor) -> Tensor:
         """States after the layer."""
         first, second = gate.split([self.flow.gate_dim, self.attention.gate_dim], 2)
-        return cast(Tensor, self.flow(x, hear, first)).add_(self.attention(x, hear, second)).mul_(0.5)
+        return cast(Tensor, self.flow(x, hear, first)).lerp_(self.attention(x, hear, second), 0.5)
 
 
 FlowLayer = GraphFlow | GraphAttention | FlowAttention
@@ -133,7 +146,8 @@ FlowLayer = GraphFlow | GraphAttention | FlowAttention
 class FlowStack(nn.Module):
     """Flow layers with relu between them, whose gates are sigmoid(Linear(operation)).
 
-    Operations are the same for all layers, so that one product gives the gates of all.
+    Operations are the same for all layers, so that one product gives the gates of all, unless these are larger than the
+    cache.
 
     Args:
         widths: of the states, before the first layer and after each.
@@ -148,13 +162,26 @@ class FlowStack(nn.Module):
         self.gate_dims = [layer.gate_dim for layer in layers]
         self.gates = nn.Linear(op_dim, sum(self.gate_dims))
 
-    def open(self, ops: Tensor, unhindered: Tensor | None) -> Tensor:
-        """Gates [..., G] of operations [..., O]: 1 where `unhindered` bool [...]."""
-        gates: Tensor = self.gates(ops).sigmoid_()
-        return gates if unhindered is None else gates.masked_fill(unhindered[..., None], 1.0)
+    def open(self, ops: Tensor, unhindered: Tensor | None, types: Tensor | None = None) -> Iterator[Tensor]:
+        """Gates of every layer, [B, N, G] each: 1 where `unhindered`.
 
-    def forward(self, x: Tensor, hear: Hearing, gates: Tensor) -> Tensor:
-        """States [B, N, D] of the last layer from first states [B, N, I] and gates [B, N, G]."""
-        for number, (layer, gate) in enumerate(zip(self.layers, gates.split(self.gate_dims, 2), strict=True)):
+        Args:
+            ops: operations, [B, N, O], or of every type, [T, O].
+            unhindered: bool [B, N] or [T].
+            types: int64 [B, N], rows of `ops`; None where these are the vertices.
+        """
+        both = torch.cat([self.gates.weight, self.gates.bias[:, None]], 1)  # a product alone is faster than with a bias
+        padded, vertices = F.pad(ops, (0, 1), value=1.0), ops[..., 0] if types is None else types
+        large = vertices.numel() * len(both) > AT_ONCE
+        for dims in [[dim] for dim in self.gate_dims] if large else [self.gate_dims]:
+            part, both = both[: sum(dims)], both[sum(dims) :]
+            gates = (padded @ part.T).sigmoid_()
+            if unhindered is not None:
+                gates = gates.masked_fill(unhindered[..., None], 1.0)
+            yield from (gates if types is None else F.embedding(types, gates)).split(dims, -1)
+
+    def forward(self, x: Tensor, hear: Hearing, gates: Iterable[Tensor]) -> Tensor:
+        """States [B, N, D] of the last layer from first states [B, N, I] or [1, N, I] and gates [B, N, G] of each."""
+        for number, (layer, gate) in enumerate(zip(self.layers, gates, strict=True)):
             x = layer(torch.relu(x) if number else x, hear, gate)
         return x

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from graphnas.models.layers.flow import FlowStack, GraphAttention, GraphFlow, Hearing, short_softmax
+from graphnas.models.layers.flow import FlowAttention, FlowStack, GraphAttention, GraphFlow, Hearing, short_softmax
 from graphnas.testing import seeded
 
 
@@ -69,11 +69,26 @@ def test_reversed_hearing() -> None:
     assert torch.equal(other.weights, expected.weights) and torch.equal(other.barred, expected.barred)
 
 
-def test_gates_of_a_stack() -> None:
+@pytest.mark.parametrize("at_once", [True, False])
+def test_gates_of_a_stack(at_once: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("graphnas.models.layers.flow.AT_ONCE", 36 if at_once else 35)
     stack = FlowStack([3, 4, 5], 2, GraphFlow)
     ops = torch.randn(1, 4, 2, generator=seeded(1))
     free = torch.tensor([[False, True, False, False]])
-    gates = stack.open(ops, free)
-    assert gates.shape == (1, 4, 9) and bool((gates[0, 1] == 1).all())
-    torch.testing.assert_close(gates[0, 2], stack.gates(ops[0, 2]).sigmoid())
+    gates = list(stack.open(ops, free))
+    assert [gate.shape for gate in gates] == [(1, 4, 4), (1, 4, 5)]
+    both = torch.cat(gates, 2)
+    assert bool((both[0, 1] == 1).all())
+    torch.testing.assert_close(both[0, 2], stack.gates(ops[0, 2]).sigmoid())
     assert stack(states(), Hearing.of(chain(), ops), gates).shape == (1, 4, 5)
+    types = torch.tensor([[2, 1, 1, 0]])
+    looked_up = torch.cat(list(stack.open(ops[0], free[0], types)), 2)
+    torch.testing.assert_close(looked_up[0], both[0, types[0]])
+
+
+def test_states_that_all_graphs_share_need_no_copies() -> None:
+    x, hear = states()[:1], Hearing.of(torch.cat([chain(), ~chain()]), states())
+    gate = torch.rand(2, 4, 10, generator=seeded(2))
+    for by_sender in (False, True):
+        layer = FlowAttention(GraphFlow(3, 5, by_sender), GraphAttention(3, 5, by_sender))
+        torch.testing.assert_close(layer(x, hear, gate), layer(x.expand(2, -1, -1), hear, gate))
