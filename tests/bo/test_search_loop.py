@@ -57,17 +57,17 @@ def test_killed_and_resumed_is_the_same(make: Make, dies_at: int, tmp_path: Path
 @pytest.mark.parametrize("make", SEARCHES.values(), ids=list(SEARCHES))
 def test_a_larger_budget_goes_on_behind_a_batch_that_the_smaller_one_cut_short(make: Make, tmp_path: Path) -> None:
     journal = tmp_path / "journal.jsonl"
-    first = run_search(make(1), Counting(), 10, 4, str(journal)).evaluations
-    assert [one.batch for one in first] == [4] * 8 + [2] * 2
+    first = run_search(make(1), Counting(), 6, 4, str(journal)).evaluations
+    assert [one.batch for one in first] == [4] * 4 + [2] * 2
     with pytest.raises(KeyboardInterrupt):
-        run_search(make(1), Counting(2), 17, 4, journal)
+        run_search(make(1), Counting(2), 13, 4, journal)
     rest = Counting()
-    found = run_search(make(1), rest, 17, 4, journal).evaluations
-    assert rest.count == 5 and len({one.arch for one in found}) == 17
-    assert repr(found) == repr(read_journal(journal)) and repr(found[:10]) == repr(first)
-    assert [one.batch for one in found[10:]] == [4] * 4 + [3] * 3
-    less = run_search(make(1), Counting(0), 9, 4, journal).evaluations
-    assert repr(less) == repr(found[:9])
+    found = run_search(make(1), rest, 13, 4, journal).evaluations
+    assert rest.count == 5 and len({one.arch for one in found}) == 13
+    assert repr(found) == repr(read_journal(journal)) and repr(found[:6]) == repr(first)
+    assert [one.batch for one in found[6:]] == [4] * 4 + [3] * 3
+    less = run_search(make(1), Counting(0), 5, 4, journal).evaluations
+    assert repr(less) == repr(found[:5])
 
 
 def test_more_training_seconds_go_on_in_the_middle_of_a_batch(tmp_path: Path) -> None:

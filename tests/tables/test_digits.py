@@ -33,9 +33,9 @@ def table() -> Table:
 
 
 def test_training_again_gives_the_stored_numbers(table: Table) -> None:
-    """Eight random cells under a random stored seed, in float64: equal to the last image in all three parts."""
+    """Four random cells under a random stored seed, in float64: equal to the last image in all three parts."""
     draw = torch.Generator().manual_seed(20)
-    rows = torch.randperm(len(table), generator=draw)[:8]
+    rows = torch.randperm(len(table), generator=draw)[:4]
     seed = table.run_ids[int(torch.randint(len(table.run_ids), (), generator=draw))]
     recipe = plan_digits().recipe
     data = load_images("digits", **recipe.data)
