@@ -55,6 +55,12 @@ def cell(values: Sequence[float]) -> str:
     return interval_text(values, 3 if not values or abs(_mean(values)) < 10 else 1)
 
 
+def seeds_text(found: Mapping[int, Sequence[float]]) -> str:
+    """How many seeds there are, from the fewest to the most of any number of labels."""
+    counts = sorted({len(values) for values in found.values()})
+    return "–".join(map(str, counts if len(counts) < 2 else [counts[0], counts[-1]]))
+
+
 def markdown(results: Sequence[Result], ceilings: Mapping[str, float]) -> str:
     """Per task: tau-b of every model by number of labels, then everything else at the most labels."""
     parts = []
@@ -64,12 +70,12 @@ def markdown(results: Sequence[Result], ceilings: Mapping[str, float]) -> str:
         if not taus:
             parts.append(f"### {task}\n\nNo ranking: labels or predictions do not differ.")
             continue
-        seeds = max(len(runs) for found in taus.values() for runs in found.values())
-        lines = [f"### {task}", "", f"Kendall's tau-b by number of labels, up to {seeds} seeds:", ""]
-        lines += table_head(["model", *map(str, sizes)])
-        lines += [table_line([model, *(cell(found.get(size, [])) for size in sizes)]) for model, found in taus.items()]
+        lines = [f"### {task}", "", "Kendall's tau-b by number of labels:", ""]
+        lines += table_head(["model", *map(str, sizes), "seeds"])
+        for model, found in taus.items():
+            lines.append(table_line([model, *(cell(found.get(size, [])) for size in sizes), seeds_text(found)]))
         if task in ceilings:
-            lines.append(table_line(["label noise alone", *[f"{ceilings[task]:.3f}"] * len(sizes)]))
+            lines.append(table_line(["label noise alone", *[f"{ceilings[task]:.3f}"] * len(sizes), "–"]))
         details = {key: by_model(results, task, key) for key in DETAILS}
         lines += [
             "",
