@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning_fabric import seed_everything
 
 from graphnas import __version__
 from graphnas.bo.zoo_build import Entry, Made, data_hash, halve, split_hash, write_release
 from graphnas.bo.zoo_intervals import correlation_interval
 from graphnas.bo.zoo_metrics import Metric, metric
+from graphnas.device import seed_everything
 from graphnas.errors import GraphnasError
 from graphnas.models import Predictor, create_model
 from graphnas.run_folder import VERSIONED
@@ -49,7 +49,7 @@ def release_predictor(entry: Entry, config: PretrainConfig, run: Path, out: Path
     """
     torch.set_num_threads(1)
     data = prepare(config.data)
-    seed_everything(config.seed, verbose=False)
+    seed_everything(config.seed)
     model = create_model(config.model, data.space, **config.model_args)
     if not isinstance(model, Predictor):
         raise GraphnasError(f"{config.model!r} is no predictor: see `graphnas models list --kind predictor`")

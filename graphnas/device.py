@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning_fabric import Fabric
 
 from graphnas.errors import GraphnasError
+
+if TYPE_CHECKING:  # loading it takes longer than all of graphnas, and only trainings need it
+    from lightning_fabric import Fabric
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -31,6 +33,13 @@ def check_device(device: str) -> None:
         raise GraphnasError(f"cannot run on device {device!r}: torch finds none here, choose cpu or auto")
 
 
+def seed_everything(seed: int) -> None:
+    """Seed the global generators of Python, NumPy and torch."""
+    from lightning_fabric import seed_everything as seed_all
+
+    seed_all(seed, verbose=False)
+
+
 def make_fabric(device: str = "auto", precision: Any = "32-true") -> Fabric:
     """A launched Fabric; several processes when started by torchrun (gloo on the CPU).
 
@@ -41,6 +50,8 @@ def make_fabric(device: str = "auto", precision: Any = "32-true") -> Fabric:
     Raises:
         GraphnasError: another device, or one that is not there.
     """
+    from lightning_fabric import Fabric
+
     check_device(device)
     world, local = num_processes(), int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     strategy: Any = "auto"

@@ -7,11 +7,11 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from lightning_fabric import seed_everything
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm.auto import tqdm
 
+from graphnas.device import seed_everything
 from graphnas.errors import MissingData
 from graphnas.models import save_model
 from graphnas.run_folder import RunFolder
@@ -60,7 +60,7 @@ def fit(
         GraphnasError: loss not finite, batch larger than the data, disk full.
         CheckpointMismatch: resuming with another model.
     """
-    seed_everything(config.seed, verbose=False)
+    seed_everything(config.seed)
     trainer = Trainer(objective, train, validation, config, run)
     state = run.read_state() if run and resume else None
     main = trainer.fabric.is_global_zero

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
-from lightning_fabric import seed_everything
 from torch import Tensor
 
+from graphnas.device import seed_everything
 from graphnas.errors import GraphnasError, InvalidValues
 from graphnas.models import FeaturePredictor, Predictor, create_model, list_models
 from graphnas.models.zoo import MODELS
@@ -233,7 +233,7 @@ def fit_member(
     seed: int, device: str, progress: bool = False,
 ) -> Member:  # fmt: skip
     """Train one network on the rows that are not `kept` bool [B] aside, and choose its weights on those that are."""
-    seed_everything(seed, verbose=False)
+    seed_everything(seed)
     network = create_model(name, space, **settings.model_args)
     if not isinstance(network, Predictor):
         raise InvalidValues(f"{name!r} is no predictor: see `graphnas models list --kind predictor`")

@@ -6,10 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lightning_fabric import seed_everything
-
 from graphnas.checkpoint import remove_partial
-from graphnas.device import check_device
+from graphnas.device import check_device, seed_everything
 from graphnas.errors import GraphnasError, MissingData
 from graphnas.models import GraphVAE, create_model, load_model
 from graphnas.models.base import load_weights
@@ -43,7 +41,7 @@ def train_vae(config: VAEConfig, out: Path, resume: bool = False, progress: bool
             raise MissingData(f"{run.state_file} is missing: the finished run in {out} cannot be continued without it")
     else:
         run.check_new()
-    seed_everything(config.fit.seed, verbose=False)
+    seed_everything(config.fit.seed)
     data = prepare(config.data)
     model = build(config, data)
     if len(data.split.train) < config.fit.batch_size:

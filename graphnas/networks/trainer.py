@@ -7,11 +7,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Generator, Tensor
 from torch.nn.functional import cross_entropy, one_hot
 from torch.optim import SGD, Optimizer, RMSprop
@@ -24,6 +23,9 @@ from graphnas.networks.evaluation import Score, evaluate
 from graphnas.networks.images import ImageData, mixup
 from graphnas.networks.recipe import Recipe
 from graphnas.networks.result import EpochRecord
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 @contextmanager
