@@ -69,7 +69,8 @@ def score_candidates(
     rows = random_rows(torch.arange(len(labels.y)), sizes.labels, POOL_SEED)
     small, y = labels.archs[rows], labels.y[rows]
     found = {
-        name: fit_predictor(name, small, y, larger, POOL_SEED, device="cpu").predict(archs) for name in RAW_SCORERS
+        name: fit_predictor(name, small, y, larger, POOL_SEED, "cpu", features="functional").predict(archs)
+        for name in RAW_SCORERS  # nothing was learned of the places that only the larger ones have
     }
     for name, vae in vaes.items():
         model = code_predictor(enlarge(vae, larger, "repeat"), "gp").fit(small, y, POOL_SEED)

@@ -26,6 +26,15 @@ def raw_features(space: SearchSpace, archs: Architectures) -> Tensor:
     return torch.cat([types.double(), bits.double(), archs.num_nodes[:, None].double()], 1)
 
 
+def place_features(space: SearchSpace, archs: Architectures) -> dict[str, Tensor]:
+    """What stands where, for spaces whose vertices have places of their own: types [B, N * T] and edges, float32.
+
+    The parts of :func:`raw_features` as groups, so that a kernel can weigh them apart.
+    """
+    entries, types = raw_features(space, archs).float(), space.max_nodes * space.num_ops
+    return {"types": entries[:, :types], "edges": entries[:, types:-1]}
+
+
 def path_count(space: SearchSpace, length: int) -> int:
     """F, the possible sequences of up to `length` operations."""
     return sum((space.num_ops - 2) ** size for size in range(length + 1))

@@ -113,8 +113,8 @@ class GATES(Predictor):
         super().__init__(config, space)
         self.readout, self.live_only, self.embed_dim = config.readout, config.live_only, config.layer_dim
         self.op_embedding = nn.Linear(self.vertex_dim, config.op_dim, bias=False)
-        with torch.no_grad():  # types like rows of nn.Embedding, costs like a linear layer
-            self.op_embedding.weight[:, : self.space.num_ops + 1].normal_()
+        with torch.no_grad():  # types and places like rows of nn.Embedding, costs like a linear layer
+            self.op_embedding.weight[:, : self.space.num_ops + 1 + self.num_places].normal_()
         self.input_embedding = nn.Parameter(torch.randn(config.node_dim))
         self.other_embedding = nn.Parameter(torch.zeros(config.node_dim))
         self.start = nn.Linear(config.node_dim, config.hidden_dim)
@@ -127,6 +127,7 @@ class GATES(Predictor):
         self.unhindered[INPUT] = config.flow == "edge"
         self.opens = bool(config.open_ops) or config.flow == "edge"
         self.contracts = bool(config.bypassed_ops)
+        self.by_type = not (self.costs or self.num_places)  # equal types are equal operations
 
     def layer(self, config: GATESConfig, in_dim: int, out_dim: int, by_sender: bool) -> FlowLayer:
         """A layer of the stack."""
@@ -176,7 +177,7 @@ class GATES(Predictor):
 
     def run(self, archs: Architectures, wires: Wires, hidden: Tensor | None = None) -> Tensor:
         """Vertex states [B, N, D]."""
-        ops = self.operations(archs, hidden) if self.costs else None
+        ops = None if self.by_type else self.operations(archs, hidden)
         states: Tensor = self.stack(
             self.first_states(wires.types.shape[1]), wires.forward, self.gates(self.stack, wires, ops)
         )

@@ -35,6 +35,7 @@ class Predictor(GraphModel, ABC):
         embed_dim: D, width of the code.
         head: [B, D] -> [B, 1], where `score` is not overwritten.
         vertex_dim: width of :meth:`vertex_inputs`.
+        num_places: P, places that vertices know; 0 in spaces where they have none of their own.
         score_weight: share of the loss on scores in the total where there is an :meth:`auxiliary_loss`.
     """
 
@@ -45,8 +46,8 @@ class Predictor(GraphModel, ABC):
 
     def __init__(self, config: PredictorConfig, space: SearchSpace | str) -> None:
         super().__init__(config, space)
-        self.costs = config.costs
-        self.vertex_dim = self.space.num_ops + 1 + 2 * config.costs
+        self.costs, self.num_places = config.costs, self.space.max_nodes if self.space.ordered else 0
+        self.vertex_dim = self.space.num_ops + 1 + self.num_places + 2 * config.costs
 
     @abstractmethod
     def embed(self, archs: Architectures) -> Tensor:
@@ -92,15 +93,19 @@ class Predictor(GraphModel, ABC):
         raise NotImplementedError(f"{type(self).__name__} has no state per vertex")
 
     def vertex_inputs(self, archs: Architectures, hidden: Tensor | None = None) -> Tensor:
-        """What a vertex is: float [B, N, T + 1 (+ 2)], zero where padded.
+        """What a vertex is: float [B, N, T + 1 (+ P) (+ 2)], zero where padded.
 
-        The type one-hot, with a last place for one that is hidden, and with `costs` the decimal logarithms of 1 + FLOPs
-        and 1 + parameters, the mean over the modules of the network, in units of 8; those of hidden vertices are 0.
+        The type one-hot, with a last entry for one that is hidden; where vertices have places of their own, the place
+        one-hot; and with `costs` the decimal logarithms of 1 + FLOPs and 1 + parameters, the mean over the modules of
+        the network, in units of 8; those of hidden vertices are 0.
         """
         dtype, types = next(self.parameters()).dtype, archs.ops.long()
         if hidden is not None:
             types = types.masked_fill(hidden, self.space.num_ops)
         parts = [F.one_hot(types, self.space.num_ops + 1).to(dtype)]
+        if self.num_places:
+            places = torch.eye(archs.max_nodes, self.num_places, dtype=dtype, device=archs.device)
+            parts.append(places.expand(len(archs), -1, -1))
         if self.costs:
             cost = self.space.cost(archs)
             known = 1.0 if hidden is None else ~hidden

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from graphnas.errors import GraphnasError, InvalidValues
-from graphnas.models.features import path_features, raw_features
+from graphnas.models.features import path_features, place_features, raw_features
 from graphnas.models.functional_features import functional_features
 from graphnas.models.layers.group_gp import GroupGP
 from graphnas.models.layers.normal_scores import NormalScores
@@ -27,12 +27,15 @@ BLOCK = 8192
 class FeatureConfig(PredictorConfig):
     """Hyper-parameters of every :class:`FeaturePredictor`."""
 
-    features: Literal["functional", "path", "raw"] = "functional"
-    """What an architecture is: what its function looks like, which operation sequences its paths have, or its bits."""
+    features: Literal["auto", "functional", "places", "path", "raw"] = "auto"
+    """What an architecture is: what its function looks like, what stands where in two groups (:func:`place_features`),
+    which operation sequences its paths have, or its bits. `auto` is `places` in spaces whose vertices have places of
+    their own, elsewhere `functional`."""
 
     def __post_init__(self) -> None:
-        if self.features not in ("functional", "path", "raw"):
-            raise ValueError(f"features must be functional, path or raw (got {self.features!r})")
+        known = ("auto", "functional", "places", "path", "raw")
+        if self.features not in known:
+            raise ValueError(f"features must be {', '.join(known[:-1])} or raw (got {self.features!r})")
 
 
 class FeaturePredictor(Predictor):
@@ -48,7 +51,8 @@ class FeaturePredictor(Predictor):
 
     def __init__(self, config: FeatureConfig, space: SearchSpace | str) -> None:
         super().__init__(config, space)
-        self.kind, self.embed_dim = config.features, 0
+        usual = "places" if self.space.ordered else "functional"
+        self.kind, self.embed_dim = usual if config.features == "auto" else config.features, 0
         self.scaling: dict[str, tuple[Tensor, Tensor, Tensor]] | None = None
         self.widening = 1.0
 
@@ -124,8 +128,8 @@ class FeaturePredictor(Predictor):
     def groups(self, archs: Architectures) -> dict[str, Tensor]:
         """Features before scaling, [B, F] per group."""
         archs = self.prepare(archs)
-        if self.kind == "functional":
-            found = functional_features(self.space, archs)
+        if self.kind in ("functional", "places"):
+            found = (functional_features if self.kind == "functional" else place_features)(self.space, archs)
         else:
             found = {self.kind: (path_features if self.kind == "path" else raw_features)(self.space, archs).float()}
         if self.costs:

@@ -66,7 +66,7 @@ class TAGATES(GATES):
     def run(self, archs: Architectures, wires: Wires, hidden: Tensor | None = None) -> Tensor:
         start, backward = self.first_states(wires.types.shape[1]), wires.forward.reversed()
         ops = self.operations(archs, hidden)
-        seen = ops if self.costs else None
+        seen = None if self.by_type else ops
         states: Tensor = self.stack(start, wires.forward, self.gates(self.stack, wires, seen))
         for _ in range(self.steps - 1):
             turned = self.turn((states * wires.last).sum(1))[:, None] * wires.last

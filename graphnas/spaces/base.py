@@ -37,6 +37,8 @@ class SearchSpace(ABC):
     vocabulary: ClassVar[tuple[str, ...]]
     max_nodes: ClassVar[int]
     size: ClassVar[int]
+    ordered: ClassVar[bool] = False
+    """Whether every architecture has one topological order, so that vertices have places of their own."""
 
     @property
     def num_ops(self) -> int:

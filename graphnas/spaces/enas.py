@@ -33,6 +33,7 @@ class ENAS(FixedSpace):
     """
 
     vocabulary = ("input", "output", *OPS)
+    ordered = True
     num_layers: ClassVar[int]
 
     def __init_subclass__(cls) -> None:

@@ -33,16 +33,19 @@ class TestContract(PredictorChecks, StatesChecks):
         return make("gcn", space, **SMALL, **options)
 
 
-def one_graph(archs: Architectures, num_ops: int) -> tuple[Tensor, Tensor]:
-    """Types [n, T + 1] and edges [n, n] of the only graph of a batch."""
-    size = int(archs.num_nodes[0])
-    return one_hot(archs.ops[0, :size].long(), num_ops + 1).float(), archs.adj[0, :size, :size].float()
+def one_graph(model: GCN, archs: Architectures) -> tuple[Tensor, Tensor]:
+    """Types, and places where the space is ordered, [n, T + 1 (+ N)] and edges [n, n] of the only graph of a batch."""
+    space, size = model.space, int(archs.num_nodes[0])
+    types = one_hot(archs.ops[0, :size].long(), space.num_ops + 1).float()
+    if space.ordered:
+        types = torch.cat([types, torch.eye(space.max_nodes)[:size]], 1)
+    return types, archs.adj[0, :size, :size].float()
 
 
 def slow_score(model: GCN, archs: Architectures) -> Tensor:
     """A X W + b, LayerNorm, relu with the extra vertex as row 0 of full matrices."""
     graph = cast(GlobalVertex, model.graph)
-    types, edges = one_graph(archs, model.space.num_ops)
+    types, edges = one_graph(model, archs)
     size = len(types)
     adj = torch.zeros(size + 1, size + 1)
     adj[0], adj[1:, 1:] = 1, edges
@@ -58,7 +61,7 @@ def slow_score(model: GCN, archs: Architectures) -> Tensor:
 def slow_directed(model: GCN, archs: Architectures) -> Tensor:
     """Wen et al. with full matrices."""
     graph = cast(DirectedMean, model.graph)
-    x, edges = one_graph(archs, model.space.num_ops)
+    x, edges = one_graph(model, archs)
     near = edges + torch.eye(len(edges))
     for down, up in zip(graph.down, graph.up, strict=True):
         ahead = (near / near.sum(1, keepdim=True)) @ (x @ cast(Tensor, down.weight).T)

@@ -15,7 +15,7 @@ from graphnas.metrics import kendall_tau
 from graphnas.models import Blend, Boosting, FeaturePredictor, GaussianProcess, Ridge
 from graphnas.models.layers.group_gp import JITTER, GroupGP
 from graphnas.models.layers.normal_scores import NormalScores
-from graphnas.spaces import Architectures
+from graphnas.spaces import Architectures, SearchSpace
 from graphnas.testing import mixed_batch, seeded
 from graphnas.train.predictor import fit_predictor
 from graphnas.train.predictor_evaluation import Task, part_rows, read_labels
@@ -24,7 +24,7 @@ NAMES = ["ridge", "gp", "gbdt", "blend"]
 FEW = {"trees": 20, "ensemble": 3}
 
 
-def make(name: str, space: str = "toy", **options: object) -> FeaturePredictor:
+def make(name: str, space: str | SearchSpace = "toy", **options: object) -> FeaturePredictor:
     few = FEW if name in ("gbdt", "blend") else {}
     model = create_model(name, space, **{**few, **options})
     assert isinstance(model, FeaturePredictor)
@@ -51,7 +51,7 @@ def test_learns_the_score_of_the_toy_space(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("features", ["functional", "path", "raw"])
+@pytest.mark.parametrize("features", ["functional", "places", "path", "raw"])
 @pytest.mark.parametrize("space", ["nb101", "nb201"])
 def test_rows_do_not_see_their_batch(name: str, features: str, space: str) -> None:
     archs = mixed_batch(get_space(space), 24)
@@ -65,6 +65,24 @@ def test_rows_do_not_see_their_batch(name: str, features: str, space: str) -> No
     assert codes.shape == (24, model.embed_dim) and model.member_scores(archs).shape == (1, 24)
     assert torch.allclose(model.labels.restore(model.score(codes)), mean, atol=1e-4)
     assert model.predict(archs[:0]).shape == model.predict_std(archs[:0]).shape == (0,)
+
+
+@pytest.mark.parametrize(("space", "kind"), [("enas6", "places"), ("enas12", "places"), ("nb101", "functional")])
+def test_features_are_those_of_the_space(space: str, kind: str) -> None:
+    assert make("ridge", get_space(space)).kind == kind
+    assert make("ridge", get_space(space), features="functional").kind == "functional"
+
+
+def test_what_stands_where_is_learned() -> None:
+    """Labels by the operation of one layer and two skips: what a function looks like hardly tells them apart."""
+    space = get_space("enas6")
+    archs = space.sample(1200, seeded(0))
+    y = archs.ops[:, 2].double() + 3 * archs.adj[:, 0, 3] - 2 * archs.adj[:, 1, 5]
+    found = {}
+    for features in ("auto", "functional"):
+        model = make("gp", space, features=features).fit(archs[:200], y[:200])
+        found[features] = kendall_tau(model.predict(archs[200:]), y[200:])
+    assert found["auto"] > 0.75 > 0.5 > found["functional"]
 
 
 @pytest.mark.parametrize("name", NAMES)
