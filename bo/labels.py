@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from hashlib import sha256
 
 from graphnas.bo.config import OracleConfig
+from graphnas.checkpoint import digest
 from graphnas.errors import InvalidArchitecture, MissingData, OutsideSpace, SpaceMismatch
 from graphnas.spaces import Architectures, SearchSpace
 from graphnas.tables import Table, default_table, load_members, load_table, within
@@ -60,9 +60,5 @@ def labelled(table: Table, metric: str) -> tuple[Architectures, bool]:
 
 def digest_of(table: Table, metrics: Iterable[str | None]) -> str:
     """A fingerprint of architectures and labels: the same wherever the file lies, another when it has changed."""
-    archs, whole = table.architectures, sha256()
-    for part in (archs.ops, archs.adj, archs.num_nodes):
-        whole.update(part.numpy().tobytes())
-    for name in metrics:
-        whole.update(b"" if name is None else name.encode() + table.query(archs, name).numpy().tobytes())
-    return whole.hexdigest()[:16]
+    archs, asked = table.architectures, [name for name in metrics if name is not None]
+    return digest(archs.ops, archs.adj, archs.num_nodes, *(table.query(archs, name) for name in asked))[:16]

@@ -117,9 +117,14 @@ def nar_search(
         generator: of the draws.
 
     Raises:
+        InvalidValues: what is no fitted predictor.
         OutsideSpace: fewer unknown architectures than candidates asked for.
         GraphnasError: caps below which nothing is left.
     """
+    if not isinstance(fitted, FittedPredictor):
+        raise InvalidValues(
+            f"expected a fitted predictor (got {type(fitted).__name__}): fit_predictor and load_predictor give one"
+        )
     config, space = config or NARSearchConfig(), fitted.space
     table = search_table(space, config.pool, generator)
     free = unknown_rows(space, table, fitted.archs)

@@ -13,7 +13,7 @@ import torch
 
 from graphnas.bo.vae_board import BoardSizes
 from graphnas.bo.zoo_metrics import Metric, latent_metrics, latent_rows, vae_metrics, vae_values
-from graphnas.checkpoint import write_bytes, write_text
+from graphnas.checkpoint import digest, write_bytes, write_text
 from graphnas.errors import CorruptFile, GraphnasError
 from graphnas.models import GraphModel, load_model, save_model
 from graphnas.models.base import vocabulary_hash
@@ -220,14 +220,6 @@ def data_hash(data: Prepared) -> str:
 def split_hash(data: Prepared) -> str:
     """SHA-256 of the rows of the three parts."""
     return digest(*(getattr(data.split, part) for part in ("train", "validation", "test")))
-
-
-def digest(*tensors: torch.Tensor) -> str:
-    """SHA-256 of the bytes of tensors."""
-    whole = hashlib.sha256()
-    for tensor in tensors:
-        whole.update(tensor.contiguous().cpu().numpy().tobytes())
-    return whole.hexdigest()
 
 
 def read_versions(run: Path) -> dict[str, str]:

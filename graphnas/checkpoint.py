@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
@@ -145,3 +146,11 @@ def check_header(path: Path, header: Any) -> None:
         )
     if not isinstance(header, dict) or any(type(header.get(name)) is not kind for name, kind in HEADER.items()):
         raise CorruptFile(f"{path} holds tensors but no graphnas header: was it saved with save_model()?")
+
+
+def digest(*tensors: Tensor) -> str:
+    """SHA-256 of the bytes of tensors."""
+    whole = hashlib.sha256()
+    for tensor in tensors:
+        whole.update(tensor.contiguous().cpu().numpy().tobytes())
+    return whole.hexdigest()

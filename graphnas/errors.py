@@ -89,7 +89,8 @@ class UnknownName(GraphnasError, KeyError, ValueError):
         else:
             place = next((place for start, place in WHERE_ALL_ARE.items() if f"{kind} ".startswith(f"{start} ")), None)
             parts.append(f"{place} lists all {len(names)}" if place else f"{len(names)} are known")
-        self.text = f"unknown {kind} {name!r}: {' '.join(parts)}" + (f"; {hint}" if hint else "")
+        what, of, whole = kind.partition(" of ")
+        self.text = f"unknown {what} {name!r}{of}{whole}: {' '.join(parts)}" + (f"; {hint}" if hint else "")
         super().__init__(kind, name, names, hint)  # from which a copy that comes from another process is made
 
     def __str__(self) -> str:

@@ -91,7 +91,7 @@ def in_process(*words: object, **options: Any) -> subprocess.CompletedProcess[st
         ("train vae --space=toy --data.labels=toy --data.metric=speed", "speed"),
         (
             "train vae --space=toy --model_args.nodedim=3",
-            "unknown option of model 'svge' 'nodedim': did you mean 'node_dim'",
+            "unknown option 'nodedim' of model 'svge': did you mean 'node_dim'",
         ),
         ("train vae --space=toy --model_args.node_dim=8.0", "cannot be made with {'node_dim': 8.0}"),
         ("train vae --space=toy --model_args=3", 'key "model_args": Expected'),

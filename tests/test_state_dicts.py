@@ -231,7 +231,7 @@ def test_weights_of_a_later_format_or_another_space_are_refused(shipped: Path) -
         ({"model": "svgf"}, CheckpointMismatch, r"svge_toy\.safetensors: unknown model 'svgf'"),
         ({"config": {"node_dim": 1_000_000}}, CheckpointMismatch, r"does not fit 'svge': .* should be \[4, 500000\]"),
         ({"config": {"rounds": 1_000_000}}, CheckpointMismatch, "rounds of its header cannot be 1000000, there are"),
-        ({"config": {"colour": 1}}, CheckpointMismatch, "unknown option of model 'svge' 'colour'"),
+        ({"config": {"colour": 1}}, CheckpointMismatch, "unknown option 'colour' of model 'svge'"),
         ({"model": ...}, CorruptFile, "no graphnas header"),
     ],
 )

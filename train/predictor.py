@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from graphnas.device import seed_everything
+from graphnas.device import check_device, seed_everything
 from graphnas.errors import GraphnasError, InvalidValues
 from graphnas.models import FeaturePredictor, Predictor, create_model, list_models
 from graphnas.models.zoo import MODELS
 from graphnas.spaces import Architectures, SearchSpace, get_space
 from graphnas.spaces.architectures import expect_architectures
+from graphnas.train.config import SEEDS
 from graphnas.train.data import random_rows
 from graphnas.train.loop import fit
 from graphnas.train.objectives import member_scores_all, score_all
@@ -93,7 +94,9 @@ class FittedPredictor:
         errors = torch.tensor([member.error for member in self.members], dtype=torch.float64)
         known, opinions = errors[~errors.isnan()], self._all(archs)
         if len(opinions) == 1 and not len(known):
-            raise GraphnasError("one network without labels kept aside has no uncertainty: fit with members=5")
+            raise GraphnasError(
+                "one network without labels kept aside has no uncertainty: fit with members=5 and validation=0.2"
+            )
         spread = opinions.var(0, correction=1) if len(opinions) > 1 else torch.zeros(len(archs)).double()
         return (spread + (known.square().mean() if len(known) else 0.0)).sqrt()
 
@@ -161,6 +164,7 @@ def fit_predictor(
     """
     space = get_space(space)
     y = check_labels(archs, y)
+    check_seed(seed)
     settings = read_settings(name, space.family, **overrides)
     asked = name
     if name in list_models(kind="vae"):
@@ -168,7 +172,8 @@ def fit_predictor(
     if settings.start_from and name == "encoder":
         recipe = read_settings(asked, space.family).model_args
         settings.model_args = shaped_like(settings.start_from, settings.model_args, recipe)
-    if issubclass(MODELS[name], FeaturePredictor):
+    if learns_at_once(name):
+        check_device(device)
         return fit_features(name, space, settings, archs, y, seed)
     folds = make_folds(space, archs, settings, seed)
     members = []
@@ -177,6 +182,21 @@ def fit_predictor(
             log.info("training network %d of %d", number + 1, len(folds))
         members.append(fit_member(name, space, archs, y, kept, settings, seed * 1000 + number, device, progress))
     return FittedPredictor(name, space, settings, members, archs, y)
+
+
+def learns_at_once(name: str) -> bool:
+    """Whether a predictor is a regression on fixed features, which has no weights to train."""
+    return name in MODELS and issubclass(MODELS[name], FeaturePredictor)
+
+
+def check_seed(seed: int) -> None:
+    """Refuse a seed that no generator takes.
+
+    Raises:
+        InvalidValues: below 0 or too large.
+    """
+    if not 0 <= seed < SEEDS // 1000:  # every member has one of its own
+        raise InvalidValues(f"seed must be at least 0 and below {SEEDS // 1000} (got {seed})")
 
 
 def fit_features(
@@ -203,7 +223,10 @@ def check_labels(archs: Architectures, y: Tensor) -> Tensor:
         InvalidArchitecture, InvalidValues: see :func:`fit_predictor`.
     """
     expect_architectures(archs)
-    y = torch.as_tensor(y).detach().cpu().double()
+    try:
+        y = torch.as_tensor(y).detach().cpu().double()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InvalidValues(f"labels must be numbers, float [B] (got {type(y).__name__}: {error})") from error
     if y.ndim != 1 or len(y) != len(archs):
         raise InvalidValues(f"expected one label per architecture (got {list(y.shape)} for {len(archs)})")
     if len(y) < MIN_LABELS:

@@ -12,6 +12,8 @@ from graphnas.train.predictor_config import read_settings
 from graphnas.train.predictor_evaluation import Labels, Task, run_task
 from graphnas.train.result_files import finite, is_finished, read_result, write_result
 
+DIGEST = "labels_digest"
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -39,8 +41,10 @@ def run_predictor_entry(entry: Entry, labels: Labels, folder: Path, overrides: d
     """
     path = folder / "results" / f"{entry.name}.json"
     settings = read_settings(entry.model, labels.space.name, **overrides)
-    made = finite({"task": asdict(entry.task), "settings": asdict(settings)})
-    if is_finished(path, made):
+    source = entry.task.source and Path(entry.task.source).name  # wherever it lies: its labels have a digest
+    made = finite({"task": asdict(entry.task) | {"source": source}, "settings": asdict(settings)})
+    made[DIGEST] = labels.digest
+    if is_finished(path, made, later=(DIGEST,)):
         return path
     torch.set_num_threads(1)
     values = run_task(entry.model, entry.task, labels, entry.num_train, entry.seed, overrides)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
+from inspect import signature
 from pathlib import Path
 from typing import Any, Literal
 
@@ -99,7 +100,10 @@ class PredictorSettings:
             batch_size = min(self.batch_size, len(y))
             return OBJECTIVES[self.objective](network, self.loss, y, batch_size, **self.objective_args)
         except TypeError as error:
-            raise InvalidValues(f"objective {self.objective!r} with {self.objective_args}: {error}") from error
+            taken = [*signature(OBJECTIVES[self.objective]).parameters][4:]
+            raise InvalidValues(
+                f"objective {self.objective!r} takes {', '.join(taken) or 'no arguments'} (got {self.objective_args})"
+            ) from error
 
 
 def read_settings(name: str, space: str, variant: str = "", **overrides: Any) -> PredictorSettings:

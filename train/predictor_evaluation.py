@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from graphnas.checkpoint import digest
 from graphnas.errors import GraphnasError
 from graphnas.metrics import kendall_tau, pearson, precision_at, rmse, spearman
 from graphnas.spaces import Architectures, SearchSpace, get_space
@@ -67,6 +68,11 @@ class Labels(NamedTuple):
     archs: Architectures
     y: Tensor
     metric: str = ""
+
+    @property
+    def digest(self) -> str:
+        """Of architectures and labels: the same wherever the file lies, another when it has changed."""
+        return digest(self.archs.ops, self.archs.adj, self.archs.num_nodes, self.y)[:16]
 
 
 def read_labels(task: Task, repeats: str | None = None) -> Labels:

@@ -21,7 +21,7 @@ from graphnas.train.predictor_config import PredictorSettings
 CONTENTS, LABELS = "predictor.json", "labels.safetensors"
 
 
-def save_predictor(fitted: FittedPredictor, folder: Path, extra: dict[str, Any] | None = None) -> Path:
+def save_predictor(fitted: FittedPredictor, folder: Path | str, extra: dict[str, Any] | None = None) -> Path:
     """Write a fitted predictor; the table of contents comes last, so that a folder with one is whole.
 
     Args:
@@ -32,6 +32,7 @@ def save_predictor(fitted: FittedPredictor, folder: Path, extra: dict[str, Any] 
     Raises:
         GraphnasError: the folder holds a predictor already, or cannot be written.
     """
+    folder = Path(folder)
     contents = folder / CONTENTS
     if contents.exists():
         raise GraphnasError(f"{folder} holds a predictor already: choose another folder")
@@ -51,7 +52,7 @@ def save_predictor(fitted: FittedPredictor, folder: Path, extra: dict[str, Any] 
     return write_text(contents, json.dumps(content, indent=1) + "\n")
 
 
-def load_predictor(folder: Path) -> FittedPredictor:
+def load_predictor(folder: Path | str) -> FittedPredictor:
     """The predictor that :func:`save_predictor` wrote.
 
     Raises:
@@ -59,6 +60,7 @@ def load_predictor(folder: Path) -> FittedPredictor:
         CorruptFile: a damaged file.
         CheckpointMismatch: weights that do not fit this graphnas.
     """
+    folder = Path(folder)
     content = read_contents(folder)
     try:
         space = get_space(content["space"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,6 +23,8 @@ from graphnas.train.trainer import Labelled
 SHARE = 0.2
 LARGEST = 100_000
 HELD_OUT = 512
+FIRST_MEMBER = "member0.safetensors"
+"""File in the folder of a fitted predictor."""
 
 
 class MaskedOps(Objective):
@@ -104,6 +107,17 @@ def pretrain(
     return float(result.records[-1]["validation/accuracy"])
 
 
+def weights_file(path: str) -> Path:
+    """Where the weights of a run, a file or a name are; of a predictor's folder those of its first network.
+
+    Raises:
+        UnknownName: no such file, nor such weights.
+    """
+    place = resolve(path)
+    member = place / FIRST_MEMBER
+    return member if member.is_file() else place
+
+
 def start_from(model: Predictor, path: str) -> None:
     """Give a predictor the weights of a trained one of its kind, or its VAE those of a trained VAE.
 
@@ -116,7 +130,7 @@ def start_from(model: Predictor, path: str) -> None:
         CorruptFile: a damaged file.
         CheckpointMismatch: another model, space or shape.
     """
-    found = load_model(resolve(path))
+    found = load_model(weights_file(path))
     if found.space.name != model.space.name:
         raise CheckpointMismatch(f"{path} was trained on {found.space.name!r}, expected {model.space.name!r}")
     if isinstance(model, EncoderHead) and isinstance(found, GraphVAE):
@@ -135,7 +149,7 @@ def shaped_like(path: str, model_args: dict[str, Any], recipe: dict[str, Any]) -
         model_args: fields asked for; those of the VAE that differ from the recipe stay.
         recipe: the fields of the recipe.
     """
-    found = load_model(resolve(path))
+    found = load_model(weights_file(path))
     if not isinstance(found, GraphVAE) or model_args.get("vae") not in (None, found.registered_name):
         return model_args
     usual, chosen = recipe.get("vae_args", {}), model_args.get("vae_args", {})

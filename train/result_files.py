@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +37,13 @@ def read_result(path: Path, check: Callable[[dict[str, Any]], object] | None = N
     return content
 
 
-def is_finished(path: Path, made: dict[str, Any]) -> bool:
+def is_finished(path: Path, made: dict[str, Any], later: Sequence[str] = ()) -> bool:
     """Whether the result file is there.
+
+    Args:
+        path: of the result.
+        made: how it would be made now.
+        later: entries that are not compared where the file does not have them, as it is older than they are.
 
     Raises:
         GraphnasError: it is damaged, or was made with other settings, such as another profile or recipe.
@@ -46,6 +51,9 @@ def is_finished(path: Path, made: dict[str, Any]) -> bool:
     if not path.exists():
         return False
     before, now = flat(settled(read_result(path)["made"])), flat(settled(made))
+    for name in later:
+        if name not in before:
+            now.pop(name, None)
     other = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
     if other:
         key = other[0]

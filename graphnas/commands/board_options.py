@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 from joblib import Parallel, delayed
 
@@ -88,10 +89,11 @@ def run_jobs(jobs: Iterable[Job], at_once: int) -> list[str]:
 
 def attempt(name: str, work: Callable[..., object], arguments: tuple[object, ...]) -> str | None:
     """Run one job; what went wrong, if anything."""
-    begin = time.monotonic()
+    begin, now = time.monotonic(), time.time()
     try:
-        work(*arguments)
+        result = work(*arguments)
     except (GraphnasError, OSError) as error:
         return f"{name}: {error}"
-    stderr(f"{name}: {time.monotonic() - begin:.1f} s")
+    kept = isinstance(result, Path) and result.stat().st_mtime < now
+    stderr(f"{name}: {'was there' if kept else f'{time.monotonic() - begin:.1f} s'}")
     return None

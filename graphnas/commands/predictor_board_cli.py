@@ -8,16 +8,17 @@ from typing import Any
 
 from jsonargparse import Namespace
 
+from graphnas.checkpoint import make_folder
 from graphnas.commands.board_options import LABELS_HELP, choose_models, read_sources, run_jobs
-from graphnas.commands.parsing import make_parser, parse
+from graphnas.commands.parsing import UsageError, make_parser, parse
 from graphnas.errors import GraphnasError
 from graphnas.spaces import get_space
 from graphnas.tables import default_table, load_table
 from graphnas.train.config import check_range
 from graphnas.train.noise_ceiling import noise_ceiling
-from graphnas.train.predictor import MIN_LABELS
+from graphnas.train.predictor import MIN_LABELS, learns_at_once
 from graphnas.train.predictor_board import Entry, read_predictor_results, run_predictor_entry
-from graphnas.train.predictor_evaluation import Task, read_labels
+from graphnas.train.predictor_evaluation import Task, part_rows, read_labels
 from graphnas.train.predictor_report import markdown, write_predictor_report
 
 DESCRIPTION = """Fit predictors of the zoo on few labels, judge them on many, over seeds: Kendall's tau-b by number of
@@ -39,16 +40,17 @@ def run(command: str, arguments: Sequence[str]) -> None:
     parser.add_argument("--models", nargs="+", default=["*"], help=MODELS_HELP)
     parser.add_argument("--spaces", nargs="+", default=["nb201"], help="search spaces")
     parser.add_argument("--labels", nargs="*", default=[], help=LABELS_HELP)
-    parser.add_argument("--sizes", nargs="+", type=int, default=[40, 78, 390], help="numbers of labels to learn from")
+    parser.add_argument("--sizes", nargs="+", type=int, help=SIZES_HELP)
     parser.add_argument("--test_size", type=int, help="architectures to judge on (default half of the labelled ones)")
     parser.add_argument("--parting", choices=["classes", "rows"], default="classes", help=PARTING)
     parser.add_argument("--seeds", type=int, default=5, help="fits per model, task and size, seeds 0, 1, ...")
     parser.add_argument("--jobs", type=int, default=1, help="fits at the same time, one thread each")
-    parser.add_argument("--quick", action="store_true", help="20 labels, 2 epochs: seconds per model")
+    parser.add_argument("--quick", action="store_true", help="2 epochs of a network, on 20 labels without --sizes")
     parser.add_argument("--report", action="store_true", help="write the report of what is finished, fit nothing")
     parser.add_argument("--out", type=str, default="runs/predictors", help="folder of results and report")
     options = parse(parser, arguments)
     check_range(options, 1, "seeds", "jobs")
+    options.sizes = options.sizes or (QUICK_SIZES if options.quick else SIZES)
     if (wrong := next((size for size in options.sizes if size < MIN_LABELS), None)) is not None:
         raise GraphnasError(f"sizes must be at least {MIN_LABELS} (got {wrong})")
     if options.test_size is not None:
@@ -67,6 +69,8 @@ def run(command: str, arguments: Sequence[str]) -> None:
         raise GraphnasError(f"{len(failures)} fits failed, the first: {failures[0]}")
 
 
+SIZES = [40, 78, 390]
+SIZES_HELP = f"numbers of labels to learn from (default {' '.join(map(str, SIZES))})"
 MODELS_HELP = "names or patterns of predictors; names of VAEs, which are then encoders with a head"
 PARTING = (
     "classes: no function of the test part is learned from; rows: plain permutation, as released predictors were judged"
@@ -77,23 +81,31 @@ def read_tasks(options: Namespace) -> list[Task]:
     """One task per space."""
     sources = read_sources(options.labels)
     names = dict.fromkeys(get_space(space).name for space in options.spaces)
+    unused = next((name for name in sources if name not in names), None)
+    if unused is not None:
+        raise UsageError(f"--labels names {unused}, which is not among --spaces {' '.join(names)}: add it there")
     return [Task(name, *sources.get(name, (None, None)), options.test_size, options.parting) for name in names]
 
 
 def fit_all(options: Namespace, tasks: Sequence[Task], folder: Path) -> list[str]:
     """Fit what is not finished, small sizes and first seeds first; one line per failure."""
     names = choose_models(options.models, "predictor", "predictor", also="vae")
-    sizes = QUICK_SIZES if options.quick else options.sizes
-    overrides = QUICK if options.quick else {}
     labels = {task.name: read_labels(task) for task in tasks}
+    for task in tasks:
+        part_rows(labels[task.name], task, max(options.sizes), 0)  # sizes that no seed can have are told once
+    make_folder(folder / "results")
     entries = [
         Entry(name, task, size, seed)
         for seed in range(options.seeds)
-        for size in sorted(set(sizes))
+        for size in sorted(set(options.sizes))
         for task in tasks
         for name in names
     ]
-    jobs = [(entry.name, run_predictor_entry, (entry, labels[entry.task.name], folder, overrides)) for entry in entries]
+    quick = {name: QUICK if options.quick and not learns_at_once(name) else {} for name in names}
+    jobs = [
+        (entry.name, run_predictor_entry, (entry, labels[entry.task.name], folder, quick[entry.model]))
+        for entry in entries
+    ]
     return run_jobs(jobs, options.jobs)
 
 

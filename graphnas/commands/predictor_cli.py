@@ -21,11 +21,12 @@ from graphnas.commands.parsing import (
     use_threads,
     write_json,
 )
+from graphnas.device import check_device
 from graphnas.errors import GraphnasError
 from graphnas.plot import scatter
 from graphnas.spaces import SearchSpace, get_space
 from graphnas.tables import default_table, load_table
-from graphnas.train.predictor import MIN_LABELS, check_labels, fit_predictor
+from graphnas.train.predictor import MIN_LABELS, check_labels, check_seed, fit_predictor, learns_at_once
 from graphnas.train.predictor_config import PredictorSettings, read_settings
 from graphnas.train.predictor_evaluation import Labels, Task, csv_options, evaluate_predictor, part_rows, read_labels
 from graphnas.train.predictor_files import CONTENTS, load_predictor, read_contents, save_predictor
@@ -33,6 +34,7 @@ from graphnas.train.predictor_files import CONTENTS, load_predictor, read_conten
 TRAIN = """Fit a performance predictor on labelled architectures: a CSV with a column `arch` (or `architecture`, `cell`,
 `arch_str`) in the text form of the space and a column of numbers (higher is better), or any table graphnas knows. A
 share of them is kept aside first, to tell how good such a predictor is; the saved one then learns from all of them.
+The settings shown below are those of the model's recipe for the space: `--model gates --help` shows those of gates.
 It prints how well the held-out part is ranked (kendall, top_1, ...) and how honest the uncertainty is (z_square,
 coverage); docs/metrics.md says what each figure means.
 Example: graphnas train predictor --labels my.csv --space nb201 --out runs/my_predictor"""
@@ -68,14 +70,29 @@ def make_train_parser() -> CommandParser:
 
 
 def read_train_options(arguments: Sequence[str]) -> Namespace:
-    """Parsed options, over the recipe of model and space."""
+    """Parsed options over the recipe of model and space, which is what `--help` shows too."""
     parser = make_train_parser()
-    options = parse(parser, arguments)
-    recipe = asdict(read_settings(options.model, get_space(options.space).name))
-    if options.quick:
+    model, space = (given(arguments, name) or parser.get_defaults()[name] for name in ("model", "space"))
+    recipe = asdict(read_settings(model, get_space(space).name))
+    if "--quick" in arguments and not learns_at_once(model):
         recipe |= {"epochs": QUICK_EPOCHS, "members": 1}
     parser.set_defaults(recipe)
-    return parse(parser, arguments)
+    options = parse(parser, arguments)
+    for name, usual in recipe.items():
+        if name != "model_args" and options[name] != usual and learns_at_once(model):
+            raise UsageError(f"{model} is no network and does not train: --{name} has no meaning, leave it out")
+    return options
+
+
+def given(arguments: Sequence[str], name: str) -> str | None:
+    """What an option was given as, before anything is parsed: `--NAME VALUE` or `--NAME=VALUE`, the last of several."""
+    found = None
+    for place, word in enumerate(arguments):
+        if word == f"--{name}":
+            found = next(iter(arguments[place + 1 :]), None)
+        elif word.startswith(f"--{name}="):
+            found = word.partition("=")[2]
+    return found
 
 
 def train(arguments: Sequence[str]) -> None:
@@ -84,6 +101,8 @@ def train(arguments: Sequence[str]) -> None:
     use_threads(options.threads)
     if not 0 <= options.held_out < 1:
         raise UsageError(f"--held_out must be at least 0 and below 1 (got {options.held_out})")
+    check_seed(options.seed)
+    check_device(options.device)
     labels = read_labels(Task(options.space, options.labels, options.metric), options.repeats)
     space, archs, y, metric = labels
     out = Path(options.out or f"runs/predictor-{options.model}-{space.name}-{options.seed}")
@@ -104,6 +123,8 @@ def train(arguments: Sequence[str]) -> None:
     origin = {"metric": metric, "labels": options.labels, "repeats": options.repeats}
     save_predictor(fitted, out, origin | {"judged_on": judged_on, "held_out": values})
     stderr(f"predictor: {out}")
+    if settings["members"] > 1 and not settings["validation"]:
+        stderr("uncertainty is the disagreement of networks that saw all labels, too small as a rule: --validation 0.2")
     if values:
         if judged_on < FEW:
             stderr(f"judged on {judged_on} labels only: these figures are rough, and change with --seed")
@@ -158,6 +179,8 @@ def evaluate(arguments: Sequence[str]) -> None:
             "expected at least 2"
         )
     archs, y = labels.archs[unseen], labels.y[unseen]
+    if len(y) < len(unseen):
+        stderr(f"{len(unseen) - len(y)} of {len(unseen)} labels are of what it has learned from, and left out")
     if bool((y == y[0]).all()):
         raise GraphnasError(f"{source or 'the table'} ranks nothing: all {len(y)} labels are {float(y[0])}")
     values = evaluate_predictor(fitted, archs, y)

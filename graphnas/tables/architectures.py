@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from graphnas.errors import GraphnasError, InvalidArchitecture
+from graphnas.errors import GraphnasError, InvalidArchitecture, MissingData
 from graphnas.spaces import Architectures, SearchSpace
 from graphnas.tables.header import ARCH_COLUMNS, arch_column, looks_like_header, other_separator
 from graphnas.tables.text import UNREADABLE, open_text, parse_lines
 
 Line = tuple[int, str]
+LABELLED = re.compile(r"\[\[.*\]\]\s*,[^\]]*")
+"""A line of a labelled ENAS list, whose label is left out."""
 
 
 def read_architectures(space: SearchSpace, source: Path | str) -> Architectures:
     """The lines of a text file, or of a CSV the column of architectures, or its columns `matrix` and `ops`.
 
+    Of a labelled ENAS list the labels are left out.
+
     Raises:
         InvalidArchitecture: naming file and line.
-        GraphnasError: no such file, or no architecture in it.
+        MissingData: no such file.
+        GraphnasError: it cannot be read, or holds no architecture.
     """
     try:
         with open_text(Path(source)) as stream:
             lines = stream.read().splitlines()
+    except FileNotFoundError as error:
+        raise MissingData(f"there is no file {source}") from error
     except (OSError, UnicodeDecodeError, *UNREADABLE) as error:
         raise GraphnasError(f"cannot read architectures from {source}: {error}") from error
     rows = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
@@ -33,6 +41,8 @@ def read_architectures(space: SearchSpace, source: Path | str) -> Architectures:
     elif {"matrix", "ops"} <= {*header}:
         pairs = read_columns(source, header, ["matrix", "ops"], rows[1:])
         rows = [(number, ":".join(cells)) for number, cells in pairs]
+    elif header and LABELLED.fullmatch(rows[0][1]):
+        rows = [(number, line.rpartition(",")[0]) for number, line in rows]
     elif rows and looks_like_header(rows[0][1]):
         refuse_header(source, *rows[0])
     if not rows:

@@ -162,6 +162,8 @@ def _detect_text(path: Path, head: bytes) -> str:
     except (UnicodeDecodeError, OSError, EOFError, zlib.error) as error:
         kind = "gzip file" if head.startswith(GZIP_HEAD) else "file"
         raise CorruptFile(f"{path}: a damaged or unknown {kind} ({error}): expected {KNOWN_FORMS}") from None
+    if not first:
+        raise CorruptFile(f"{path} is empty: expected {KNOWN_FORMS}")
     if first.startswith("[["):
         return "enas"
     if first.lstrip("[ ").startswith("{"):

@@ -111,12 +111,17 @@ def read_csv(
     with open_text(path) as stream:
         try:
             header, *rows = csv.reader(stream)
+            header = [name.strip() for name in header]
         except (ValueError, csv.Error, *UNREADABLE) as error:
             raise CorruptFile(f"{path}: expected a header line and rows of text ({error})") from None
+    while rows and not rows[-1]:  # empty lines at the end
+        rows.pop()
     twice = next((name for name in header if header.count(name) > 1), None)
     if twice is not None:
         raise CorruptFile(f"{path}: line 1 has two columns {twice!r}")
     ragged = next((number for number, row in enumerate(rows, 2) if len(row) != len(header)), None)
+    if ragged is not None and not rows[ragged - 2]:
+        raise CorruptFile(f"{path}: line {ragged} is empty, with more lines behind it: take it out")
     if ragged is not None:
         raise CorruptFile(f"{path}: line {ragged} has {len(rows[ragged - 2])} cells where the header has {len(header)}")
     cells = dict(zip(header, zip(*rows, strict=True), strict=True)) if rows else {name: () for name in header}

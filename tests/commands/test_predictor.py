@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from graphnas.cli import main
 from graphnas.spaces import get_space
@@ -252,7 +254,7 @@ def test_evaluation_on_labels_that_rank_nothing(
         (["train", "predictor", "--model", "gins"], "gin"),
         (["train", "predictor", "--held_out", "1"], "held_out"),
         (["train", "predictor", "--space", "darts"], "no labels of darts"),
-        (["train", "predictor", "--loss", "hunge"], "hinge"),
+        (["train", "predictor", "--model", "gates", "--loss", "hunge"], "hinge"),
         (["leaderboard", "predictor", "--models", "nothing"], "no predictor is called nothing"),
         (["leaderboard", "predictor", "--labels", "nb201"], "expected SPACE=VALUE"),
         (["leaderboard", "predictor", "--sizes", "40", "-4"], "sizes must be at least 5 (got -4)"),
@@ -307,3 +309,61 @@ def test_a_leaderboard_without_a_ranking_says_so(tmp_path: Path, capsys: pytest.
     result.write_text(json.dumps(content))
     assert main([*words, "--report", "--out", str(out)]) == 0
     assert "No ranking" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--model=ridge", "--members=3"], "ridge is no network and does not train: --members has no meaning"),
+        (["--model=gp", "--device=foo"], "device must be auto"),
+        (["--model=ridge", "--seed=-1"], "seed must be at least 0 and below"),
+        (["--model=gates", "--held_out=0", f"--seed={10**12}"], "seed must be at least 0 and below"),
+        (["--model=gates", "--objective_args={a: 1}"], "objective 'score' takes"),
+    ],
+)
+def test_options_without_meaning_are_refused(
+    words: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, out = tmp_path / "my.csv", tmp_path / "out"
+    path.write_text(cells(*(str(number) for number in range(20))))
+    assert main(["train", "predictor", "--labels", str(path), "--out", str(out), *words]) == 2
+    assert message in capsys.readouterr().err.splitlines()[-1] and not out.exists()
+
+
+def test_help_shows_the_recipe(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = {}
+    for words in (["--model", "nar"], ["--model=gates"], []):
+        with contextlib.suppress(SystemExit):
+            main(["train", "predictor", *words, "--help"])
+        shown["".join(words)] = " ".join(capsys.readouterr().out.split())
+    assert "default: tiers" in shown["--modelnar"] and "default: tiers" not in shown["--model=gates"]
+    assert shown["--model=gates"] != shown[""]
+
+
+def test_a_fitted_predictor_is_a_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "my.csv"
+    path.write_text(cells(*(str(number) for number in range(20))))
+    words = ["train", "predictor", "--labels", str(path), "--model=gin", "--epochs=1", "--held_out=0"]
+    assert main([*words, "--out", str(tmp_path / "first")]) == 0
+    start = [f"--start_from={tmp_path / 'first'}", "--learning_rate=1e-12"]
+    assert main([*words, *start, "--out", str(tmp_path / "second")]) == 0
+    first, second = (load_predictor(str(tmp_path / name)).members[0].network for name in ("first", "second"))
+    for one, other in zip(first.parameters(), second.parameters(), strict=True):
+        assert torch.allclose(one, other, atol=1e-6)
+
+
+def test_a_leaderboard_knows_labels_by_what_they_say(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["leaderboard", "predictor", "--models=ridge", "--sizes=9", "--seeds=1", "--test_size=5"]
+    words += [f"--out={tmp_path / 'board'}"]
+    for place in ("one", "two"):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "my.csv").write_text(cells(*(str(number) for number in range(20))))
+        assert main([*words, f"--labels=nb201={tmp_path / place / 'my.csv'}"]) == 0
+    assert "was there" in capsys.readouterr().err
+    (tmp_path / "two" / "my.csv").write_text(cells(*(str(-number) for number in range(20))))
+    assert main([*words, f"--labels=nb201={tmp_path / 'two' / 'my.csv'}"]) == 2
+    assert "labels_digest was" in capsys.readouterr().err
+    assert main([*words, "--spaces=nb101", f"--labels=nb201={tmp_path / 'two' / 'my.csv'}"]) == 2
+    assert "--labels names nb201, which is not among --spaces nb101" in capsys.readouterr().err
+    assert main([*words[:2], "--models=ridge", "--sizes=9999", f"--out={tmp_path / 'b'}"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1 and not (tmp_path / "b").exists()

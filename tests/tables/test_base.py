@@ -124,7 +124,7 @@ def test_unknown_names(runs: Table, arguments: tuple[Any, ...], text: str) -> No
 def test_a_budget_that_was_never_measured_is_not_replaced_by_another() -> None:
     """A 12-epoch accuracy must not come back as a final one."""
     early = table([[[[1.0, 9.0]], [[NAN, 8.0]]]], ("early", "late"), budgets=(12, 200))
-    with pytest.raises(UnknownName, match="unknown budget of 'early' 200: known are 12"):
+    with pytest.raises(UnknownName, match="unknown budget 200 of 'early': known are 12"):
         early.query(early.architectures, "early")
     assert early.query(early.architectures, "late").item() == 8
     never = table([[[[NAN, 8.0]]]], ("early", "late"))

@@ -106,7 +106,7 @@ def test_space_is_asked_for(tmp_path: Path) -> None:
         (["arch,accuracy"], {}, CorruptFile, "expected rows below the header"),
         (["arch;accuracy", f"{ROWS[0]};1"], {}, CorruptFile, "commas between the cells .got semicolons"),
         (["arch,name", f"{ROWS[0]},x"], {}, CorruptFile, "no column of numbers"),
-        (["arch,accuracy", f"{ROWS[0]},1"], {"columns": ["acc"]}, UnknownName, "column of a.csv 'acc'.*accuracy"),
+        (["arch,accuracy", f"{ROWS[0]},1"], {"columns": ["acc"]}, UnknownName, "column 'acc' of a.csv.*accuracy"),
         (["arch,accuracy", f"{ROWS[0]},1", "|none~0|,1"], {}, InvalidArchitecture, "a.csv: line 3"),
         (
             ["arch,accuracy", f"{ROWS[0]},1", f"{ROWS[1]},2", f"{ROWS[0]},3"],
