@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from graphnas.bo.pool_bo import PoolBO
     from graphnas.bo.search import Evaluation, History, run_search
     from graphnas.bo.searcher import Searcher
+    from graphnas.bo.tier_search import NARSearchConfig, judge_search, nar_search
     from graphnas.bo.training_oracle import TrainingOracle
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "LatentCodes",
     "LatentRandom",
     "LocalSearch",
+    "NARSearchConfig",
     "Oracle",
     "OracleConfig",
     "ParetoBO",
@@ -64,6 +66,8 @@ __all__ = [
     "TrainingOracle",
     "boosted_oracle",
     "generate_beyond",
+    "judge_search",
+    "nar_search",
     "run_search",
 ]
 
@@ -87,6 +91,7 @@ _MODULES = {
     "pool_bo": ("PoolBO",),
     "search": ("Evaluation", "History", "run_search"),
     "searcher": ("Searcher",),
+    "tier_search": ("NARSearchConfig", "judge_search", "nar_search"),
     "training_oracle": ("TrainingOracle",),
 }
 _LAZY = {name: f"graphnas.bo.{module}" for module, names in _MODULES.items() for name in names}

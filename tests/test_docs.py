@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from graphnas.cli import main
 from graphnas.train.predictor_evaluation import measure
 from graphnas.train.predictor_report import DETAILS
 
-PAGE = (Path(__file__).resolve().parents[1] / "docs" / "metrics.md").read_text()
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+PAGE = (DOCS / "metrics.md").read_text()
 SMOOTHNESS = [field.name for field in fields(Smoothness) if field.name != "steps"]
 VAE = [column.key.partition("_masked")[0].partition("_isomorphic")[0] for column in COLUMNS]
 
@@ -22,6 +24,17 @@ VAE = [column.key.partition("_masked")[0].partition("_isomorphic")[0] for column
 @pytest.mark.parametrize("name", [*measure(torch.arange(9.0), torch.arange(9.0)), *DETAILS, *SMOOTHNESS, *VAE])
 def test_every_figure_is_explained(name: str) -> None:
     assert f"`{name}`" in PAGE or f"`{name}…`" in PAGE
+
+
+def test_the_page_on_predicting_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    parts = re.findall(r"```python\n(.*?)```", (DOCS / "predicting.md").read_text(), re.DOTALL)
+    known: dict[str, object] = {}
+    for part in parts:
+        exec(part, known)
+    assert len(parts) >= 4 and torch.equal(
+        known["again"].predict(known["some"]), known["predictor"].predict(known["some"])
+    )
 
 
 COMMANDS = [

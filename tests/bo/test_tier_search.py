@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from graphnas import get_space
-from graphnas.bo.nar_search import (
+from graphnas.bo.tier_search import (
     NARSearchConfig,
     NARSearchResult,
     judge_search,
