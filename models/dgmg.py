@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Generator, Tensor
 
 from graphnas.models.generator_vae import GeneratorConfig, GeneratorVAE
@@ -56,12 +55,6 @@ class DGMG(GeneratorVAE):
     propagation = BothWaysGRU
     mirrored = False
 
-    @torch.no_grad()
-    def decode(
-        self, z: Tensor, sample: bool = True, generator: Generator | None = None, mask: bool = True, repeats: int = 1
-    ) -> Architectures:
-        z = self.prepare_codes(z)
-        if len(z) * repeats == 0:
-            return Architectures.empty(self.space.max_nodes)
+    def generate(self, z: Tensor, sample: bool, generator: Generator | None, mask: bool, repeats: int) -> Architectures:
         draws = forward_draws(z, self.space, sample, generator, mask, repeats)
         return rollout(self.decoder, self.space, self.decoder.context(z), draws)

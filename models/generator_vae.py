@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from graphnas.models.base import GraphVAE, ModelConfig, kl_divergence
 from graphnas.models.layers.heads import HalvingMLP
@@ -109,6 +110,19 @@ class GeneratorVAE(GraphVAE):
         weight = self.settings.kl_weight * (len(archs) if self.settings.faithful else 1)
         losses = {"total": reconstruction + weight * kl, "reconstruction": reconstruction, "kl": kl}
         return self.add_accuracy(losses, mu, y, self.settings.accuracy_weight)
+
+    @torch.no_grad()
+    def decode(
+        self, z: Tensor, sample: bool = True, generator: Generator | None = None, mask: bool = True, repeats: int = 1
+    ) -> Architectures:
+        z = self.prepare_codes(z)
+        if len(z) * repeats == 0:
+            return Architectures.empty(self.space.max_nodes)
+        return self.generate(z, sample, generator, mask, repeats)
+
+    @abstractmethod
+    def generate(self, z: Tensor, sample: bool, generator: Generator | None, mask: bool, repeats: int) -> Architectures:
+        """What :meth:`decode` gives for codes [B >= 1, Z] that were checked."""
 
     def log_prob(self, archs: Architectures, z: Tensor) -> Tensor:
         z = self.prepare_codes(z, len(archs))

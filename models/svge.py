@@ -67,13 +67,7 @@ class SVGE(GeneratorVAE):
     propagation = TwoWayGRU
     mirrored = True
 
-    @torch.no_grad()
-    def decode(
-        self, z: Tensor, sample: bool = True, generator: Generator | None = None, mask: bool = True, repeats: int = 1
-    ) -> Architectures:
-        z = self.prepare_codes(z)
-        if len(z) * repeats == 0:
-            return Architectures.empty(self.space.max_nodes)
+    def generate(self, z: Tensor, sample: bool, generator: Generator | None, mask: bool, repeats: int) -> Architectures:
         forward, mirrored = self.decode_directions(z, sample, generator, mask, repeats)
         faithful = self.settings.faithful
         joint = union(forward, mirrored, self.space if mask else None, faithful)
