@@ -53,7 +53,11 @@ def run(command: str, arguments: Sequence[str]) -> None:
     csv.writer(stream, lineterminator="\n").writerows([("rank", "arch", "prediction", "std"), *rows])
     path = write_text(out, stream.getvalue())
     stderr(f"{len(rows):,} architectures in {time.monotonic() - begin:.1f} s: {path}")
-    print_table([{"rank": rank, "prediction": value, "arch": arch} for rank, arch, value, _ in rows[:SHOWN]])
+    shown = [
+        {"rank": rank, "prediction": value} | ({} if std is None else {"std": deviation}) | {"arch": arch}
+        for rank, arch, value, deviation in rows[:SHOWN]
+    ]
+    print_table(shown)
 
 
 def opinions(fitted: Ranker, archs: Architectures) -> tuple[Tensor, Tensor | None]:

@@ -22,10 +22,10 @@ from graphnas.commands.parsing import (
     write_json,
 )
 from graphnas.device import check_device
-from graphnas.errors import GraphnasError
+from graphnas.errors import GraphnasError, MissingData
 from graphnas.plot import scatter
 from graphnas.spaces import SearchSpace, get_space
-from graphnas.tables import default_table, load_table
+from graphnas.tables import default_table, list_tables, load_table
 from graphnas.train.predictor import MIN_LABELS, check_labels, check_seed, fit_predictor, learns_at_once
 from graphnas.train.predictor_config import PredictorSettings, read_settings
 from graphnas.train.predictor_evaluation import Labels, Task, csv_options, evaluate_predictor, part_rows, read_labels
@@ -58,6 +58,7 @@ def make_train_parser() -> CommandParser:
     parser.add_argument("--metric", type=str, help="column of the labels; the table's default if not given")
     parser.add_argument("--repeats", choices=["runs"], help=REPEATS)
     parser.add_argument("--model", type=str, default="blend", help="see `graphnas models list --kind predictor`")
+    parser.add_argument("--variant", type=str, default="", help="another recipe: `published` of nar and svge")
     parser.add_argument("--num_labels", type=int, help="learn from this many random labels instead of all")
     parser.add_argument("--held_out", type=float, default=0.2, help="share kept aside to judge; 0 judges nothing")
     parser.add_argument("--seed", type=int, default=0, help="of parts, weights and order")
@@ -72,8 +73,9 @@ def make_train_parser() -> CommandParser:
 def read_train_options(arguments: Sequence[str]) -> Namespace:
     """Parsed options over the recipe of model and space, which is what `--help` shows too."""
     parser = make_train_parser()
-    model, space = (given(arguments, name) or parser.get_defaults()[name] for name in ("model", "space"))
-    recipe = asdict(read_settings(model, get_space(space).name))
+    usual = parser.get_defaults()
+    model, space, variant = (given(arguments, name) or usual[name] for name in ("model", "space", "variant"))
+    recipe = asdict(read_settings(model, get_space(space).name, variant))
     if "--quick" in arguments and not learns_at_once(model):
         recipe |= {"epochs": QUICK_EPOCHS, "members": 1}
     parser.set_defaults(recipe)
@@ -167,6 +169,8 @@ def evaluate(arguments: Sequence[str]) -> None:
     folder = Path(options.folder)
     fitted, content = load_predictor(folder), read_contents(folder)
     source = options.labels or content.get("labels")
+    if options.labels is None and source is not None and source not in list_tables() and not Path(source).exists():
+        raise MissingData(f"{folder} learned from {source}, which is not here: pass --labels FILE")
     same = options.labels in (None, content.get("labels"))
     repeats = options.repeats or (content.get("repeats") if same else None)
     metric = options.metric or learned_metric(content, fitted.space, source, repeats)

@@ -336,6 +336,11 @@ def test_help_shows_the_recipe(capsys: pytest.CaptureFixture[str]) -> None:
         with contextlib.suppress(SystemExit):
             main(["train", "predictor", *words, "--help"])
         shown["".join(words)] = " ".join(capsys.readouterr().out.split())
+    with contextlib.suppress(SystemExit):
+        main(["train", "predictor", "--model=nar", "--variant=published", "--help"])
+    assert " ".join(capsys.readouterr().out.split()) != shown["--modelnar"]
+    assert main(["train", "predictor", "--model=gin", "--variant=published"]) == 2
+    assert "unknown recipe 'gin_nb201_published'" in capsys.readouterr().err
     assert "default: tiers" in shown["--modelnar"] and "default: tiers" not in shown["--model=gates"]
     assert shown["--model=gates"] != shown[""]
 
@@ -367,3 +372,15 @@ def test_a_leaderboard_knows_labels_by_what_they_say(tmp_path: Path, capsys: pyt
     assert "--labels names nb201, which is not among --spaces nb101" in capsys.readouterr().err
     assert main([*words[:2], "--models=ridge", "--sizes=9999", f"--out={tmp_path / 'b'}"]) == 2
     assert capsys.readouterr().err.count("\n") == 1 and not (tmp_path / "b").exists()
+
+
+def test_labels_that_are_gone_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "my.csv").write_text(cells(*(str(number) for number in range(20))))
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "predictor", "--labels=my.csv", "--model=ridge", "--held_out=0", "--out=one"]) == 0
+    (tmp_path / "my.csv").unlink()
+    capsys.readouterr()
+    assert main(["evaluate", "predictor", "one"]) == 2
+    assert "one learned from my.csv, which is not here: pass --labels FILE" in capsys.readouterr().err
