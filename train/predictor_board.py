@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from graphnas.train.predictor_evaluation import Labels, Task, run_task
 from graphnas.train.result_files import finite, is_finished, read_result, write_result
 
 DIGEST = "labels_digest"
+CEILINGS = "ceilings.json"
 
 
 @dataclass(frozen=True)
@@ -59,3 +61,17 @@ def read_predictor_results(folder: Path) -> list[dict[str, Any]]:
         GraphnasError: a file that is no result, named.
     """
     return [read_result(path) for path in sorted((folder / "results").glob("*.json"))]
+
+
+def keep_ceilings(folder: Path, found: Mapping[str, float]) -> dict[str, float]:
+    """Add what label noise leaves of tasks to what the folder knows of others; all of it.
+
+    Raises:
+        GraphnasError: a damaged file, or one that cannot be written.
+    """
+    path = folder / CEILINGS
+    known = dict(read_result(path)["values"]) if path.exists() else {}
+    whole = known | dict(found)
+    if whole != known:
+        write_result(path, {"made": {}, "values": whole})
+    return whole

@@ -17,7 +17,7 @@ from graphnas.tables import default_table, load_table
 from graphnas.train.config import check_range
 from graphnas.train.noise_ceiling import noise_ceiling
 from graphnas.train.predictor import MIN_LABELS, learns_at_once
-from graphnas.train.predictor_board import Entry, read_predictor_results, run_predictor_entry
+from graphnas.train.predictor_board import Entry, keep_ceilings, read_predictor_results, run_predictor_entry
 from graphnas.train.predictor_evaluation import Task, part_rows, read_labels
 from graphnas.train.predictor_report import markdown, write_predictor_report
 
@@ -61,7 +61,7 @@ def run(command: str, arguments: Sequence[str]) -> None:
     results = read_predictor_results(folder)
     if not results:
         raise GraphnasError(failures[0] if failures else f"{folder} has no finished fit to report")
-    ceilings = read_ceilings(tasks)
+    ceilings = keep_ceilings(folder, read_ceilings(tasks))
     paths = write_predictor_report(folder, results, ceilings)
     print(markdown(results, ceilings))
     print("\n".join(map(str, paths)))

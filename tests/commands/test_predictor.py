@@ -290,6 +290,22 @@ def test_leaderboard_goes_on_where_it_stopped(tmp_path: Path, capsys: pytest.Cap
     text = (tmp_path / "predictors.md").read_text()
     assert "| gin |" in text and "| ridge |" in text and "| svae |" in text and "label noise alone" in text
     assert len((tmp_path / "predictors.csv").read_text().splitlines()) == 7
+    assert (
+        main(
+            [
+                *words[:2],
+                "--spaces=toy",
+                "--labels=toy=toy",
+                "--models=ridge",
+                "--quick",
+                "--report",
+                "--out",
+                str(tmp_path),
+            ]
+        )
+        == 0
+    )
+    assert "label noise alone" in (tmp_path / "predictors.md").read_text()  # of the task of earlier commands
     assert next(tmp_path.glob("*.png")).read_bytes().startswith(b"\x89PNG")
     capsys.readouterr()
     damaged = next(iter(first))
