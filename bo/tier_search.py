@@ -16,8 +16,8 @@ from graphnas.errors import InvalidValues, OutsideSpace
 from graphnas.metrics import kendall_tau
 from graphnas.models import NAR
 from graphnas.spaces import Architectures, SearchSpace
+from graphnas.train.fitted import FittedPredictor
 from graphnas.train.nar import tier_borders, tiers_of
-from graphnas.train.predictor import FittedPredictor
 
 
 @dataclass(frozen=True)

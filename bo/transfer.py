@@ -17,7 +17,8 @@ from graphnas.models.layers.contract import contract, op_flags
 from graphnas.spaces import OUTPUT, Architectures, SearchSpace
 from graphnas.train.board_text import interval_text, table_head, table_line
 from graphnas.train.data import random_rows
-from graphnas.train.predictor import FittedPredictor, fit_predictor
+from graphnas.train.fitted import FittedPredictor
+from graphnas.train.predictor import fit_predictor
 from graphnas.train.predictor_evaluation import Labels, measure
 from graphnas.train.predictor_files import save_predictor
 from graphnas.train.result_files import finite, is_finished, read_result, write_result

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from graphnas.train.config import DataConfig, FitConfig, VAEConfig
+from graphnas.train.fitted import FittedPredictor
 from graphnas.train.loop import FitResult, fit
 from graphnas.train.objectives import Objective, VAEObjective
-from graphnas.train.predictor import FittedPredictor, fit_predictor
+from graphnas.train.predictor import fit_predictor
 from graphnas.train.predictor_files import load_predictor, save_predictor
 from graphnas.train.vae import train_vae
 

@@ -18,7 +18,8 @@ from graphnas.metrics import kendall_tau, pearson, precision_at, rmse, spearman
 from graphnas.spaces import Architectures, SearchSpace, get_space
 from graphnas.tables import default_table, list_tables, load_members
 from graphnas.tables.load import detect
-from graphnas.train.predictor import FittedPredictor, fit_predictor
+from graphnas.train.fitted import FittedPredictor
+from graphnas.train.predictor import fit_predictor
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,8 @@ from graphnas.errors import CorruptFile, GraphnasError, InvalidValues, MissingDa
 from graphnas.models import Predictor, load_model, save_model
 from graphnas.models.base import vocabulary_hash
 from graphnas.spaces import Architectures, SearchSpace, get_space
-from graphnas.train.predictor import FittedFeatures, FittedPredictor, Line, Member, fit_features
+from graphnas.train.fitted import FittedFeatures, FittedPredictor, Line, Member
+from graphnas.train.predictor import fit_features
 from graphnas.train.predictor_config import PredictorSettings
 
 CONTENTS, LABELS = "predictor.json", "labels.safetensors"

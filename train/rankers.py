@@ -13,7 +13,7 @@ from graphnas.models import GraphVAE, load_model
 from graphnas.spaces import Architectures
 from graphnas.state_dicts import find, is_shipped, list_pretrained
 from graphnas.train.evaluate import head_values
-from graphnas.train.predictor import FittedPredictor
+from graphnas.train.fitted import FittedPredictor
 from graphnas.train.predictor_files import load_predictor
 
 Ranker = FittedPredictor | GraphVAE

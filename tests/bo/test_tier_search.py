@@ -22,7 +22,8 @@ from graphnas.errors import InvalidValues, OutsideSpace
 from graphnas.spaces import Architectures
 from graphnas.spaces.toy import Toy
 from graphnas.testing import seeded
-from graphnas.train.predictor import FittedPredictor, fit_predictor
+from graphnas.train.fitted import FittedPredictor
+from graphnas.train.predictor import fit_predictor
 
 CONFIG = NARSearchConfig(rounds=4, batch_size=20, bins=4)
 NETWORK: dict[str, Any] = {

@@ -24,7 +24,8 @@ from graphnas.metrics import kendall_tau
 from graphnas.models import EncoderHead, save_model
 from graphnas.spaces import Architectures
 from graphnas.testing import tiny_options
-from graphnas.train.predictor import Line, fit_predictor, make_folds
+from graphnas.train.fitted import Line
+from graphnas.train.predictor import fit_predictor, make_folds
 from graphnas.train.predictor_config import RECIPES, PredictorSettings, read_settings
 
 PATHS = sorted(RECIPES.glob("*.yaml"))

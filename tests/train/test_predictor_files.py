@@ -11,7 +11,8 @@ import torch
 from graphnas.errors import CorruptFile, GraphnasError, MissingData
 from graphnas.models import list_models
 from graphnas.spaces import get_space
-from graphnas.train.predictor import FittedPredictor, fit_predictor
+from graphnas.train.fitted import FittedPredictor
+from graphnas.train.predictor import fit_predictor
 from graphnas.train.predictor_files import load_predictor, save_predictor
 
 
