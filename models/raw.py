@@ -188,16 +188,17 @@ class Ridge(FeaturePredictor):
     config_class = FeatureConfig
 
     def fit_scores(self, codes: Tensor, z: Tensor, seed: int) -> None:
-        values, vectors = torch.linalg.eigh(codes @ codes.T / codes.shape[1])
-        shrunk = values.clamp(min=0)[:, None] + PENALTIES  # [n, P]
-        rotated = vectors.T @ z
-        amplitudes = (rotated.square()[:, None] / shrunk).mean(0)
-        evidence = -len(z) * amplitudes.log() - shrunk.log().sum(0)
+        count, width = codes.shape
+        u, sizes, vt = torch.linalg.svd(codes, full_matrices=False)  # r = min(n, F) directions; K is 0 in all others
+        shrunk = sizes.square()[:, None] / width + PENALTIES  # [r, P]
+        rotated = u.T @ z
+        outside = (z.square().sum() - rotated.square().sum()).clamp(min=0)
+        amplitudes = ((rotated.square()[:, None] / shrunk).sum(0) + outside / PENALTIES) / count
+        evidence = -count * amplitudes.log() - shrunk.log().sum(0) - (count - len(sizes)) * PENALTIES.log()
         best = int(evidence.argmax())
         self.penalty, self.amplitude = float(PENALTIES[best]), float(amplitudes[best])
-        inverse = (vectors / shrunk[:, best]) @ vectors.T / codes.shape[1]
-        self.weights = codes.T @ (inverse @ z)
-        self.shrink = codes.T @ inverse @ codes / codes.shape[1]  # [F, F]
+        self.weights = vt.T @ (sizes / shrunk[:, best] / width * rotated)
+        self.shrink = (vt.T * (sizes.square() / shrunk[:, best])) @ vt / width**2  # [F, F]
 
     def score_moments(self, codes: Tensor, with_variance: bool = True) -> tuple[Tensor, Tensor | None]:
         codes = codes.double()
