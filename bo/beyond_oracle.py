@@ -13,7 +13,7 @@ from graphnas.bo.oracles import Answer, Oracle, PredictorOracle, TableOracle, bo
 from graphnas.networks.defaults import DEFAULTS
 from graphnas.spaces import Architectures, SearchSpace, family_name
 from graphnas.tables import default_table
-from graphnas.train.rankers import load_ranker, predictions_of
+from graphnas.train.rankers import digest_of_ranker, load_ranker, predictions_of
 
 
 class Judge(NamedTuple):
@@ -63,7 +63,8 @@ def judge_beyond(larger: SearchSpace, small: SearchSpace, options: OracleConfig)
     if options.kind == "predictor":
         ranker = load_ranker(options.predictor or "")
         if ranker.space.name == larger.name:
-            return Judge(PredictorOracle(larger, predictions_of(ranker), options.minimise))
+            digest = digest_of_ranker(options.predictor or "")
+            return Judge(PredictorOracle(larger, predictions_of(ranker), options.minimise, digest))
         return Judge(None, None, f"{options.predictor} predicts {ranker.space.name} only")
     table = table_of_both(larger, small, options)
     if table is None:

@@ -106,6 +106,8 @@ def run_generation(
     """
     path = folder / "results" / f"generation_{name.replace('+', '_')}_{model.space.name}_{larger.name}_{seed}.json"
     made = finite({"sizes": asdict(sizes), "model": model.description(), "known": len(known)})
+    if labelled is not None:
+        made["labels"] = [labelled[0].digest, labelled[2]]
     if is_finished(path, made):
         return path
     note, values = "", {}

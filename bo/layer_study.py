@@ -92,7 +92,7 @@ def run_layers(
         {
             "sizes": asdict(sizes),
             "vaes": {name: vae.description() for name, vae in vaes.items()},
-            "labels": len(labels.y),
+            "labels": labels.digest,
         }
     )
     if not is_finished(path, made):

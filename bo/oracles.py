@@ -51,7 +51,7 @@ def guarded(evaluate: Callable[[], Answer]) -> Answer:
         value, test, seconds = (float(number) for number in answer[:3])
         answer = Answer(value, test, seconds, str(answer.error), str(answer.answered))
     except (Exception, SystemExit) as failure:  # whatever an oracle of the user's does is an answer
-        return Answer(math.nan, math.nan, 0.0, f"{type(failure).__name__}: {failure}")
+        return Answer(math.nan, math.nan, 0.0, " ".join(f"{type(failure).__name__}: {failure}".split()))
     if not answer.error and not math.isfinite(answer.value):
         answer = answer._replace(error=f"expected a finite number (got {answer.value})")
     return answer._replace(
@@ -157,7 +157,7 @@ class CallableOracle:
             is ended then; None calls it directly.
 
     Raises:
-        InvalidValues: a time-out that is not positive.
+        InvalidValues: a time-out that is not positive, or what cannot be called.
     """
 
     def __init__(
@@ -165,6 +165,8 @@ class CallableOracle:
     ) -> None:
         if timeout is not None and not timeout > 0:
             raise InvalidValues(f"timeout must be positive (got {timeout})")
+        if not callable(function):
+            raise InvalidValues(f"expected a function of an architecture's text (got {type(function).__name__})")
         self.space, self.function, self.timeout = get_space(space), function, timeout
         self.ready: object = None
         self.begun = 0.0

@@ -94,7 +94,7 @@ def score_pools(labels: Labels, names: Sequence[str], sizes: PoolSizes, study: R
         fitted: dict[str, Callable[[Architectures], Tensor]] = {}
         for title, (space, pool) in pools(labels.space, sizes).items():
             path = study.folder / "results" / f"pool_{title.replace(' ', '_')}_{name.replace('+', '_')}.json"
-            made = finite({"sizes": asdict(sizes), "study": [study.small, study.vae_steps], "labels": len(labels.y)})
+            made = finite({"sizes": asdict(sizes), "study": [study.small, study.vae_steps], "labels": labels.digest})
             if not is_finished(path, made):
                 if space.name not in fitted:
                     fitted[space.name] = scorer(name, space, archs, y, study, labels.space)

@@ -109,6 +109,7 @@ def run_row(row: Row, seed: int, parts: SizeParts, study: RankingStudy) -> Path:
 def how_made(row: Row, seed: int, parts: SizeParts, study: RankingStudy) -> dict[str, Any]:
     """What a result depends on beside its row: the VAE's run, a predictor's recipe, the numbers of labels."""
     found: dict[str, Any] = {"small": study.small, "labels": [len(parts.small_y), len(parts.larger_y)]}
+    found["digest"] = parts.digest
     if row.kind == "codes":
         found["vae"] = plain(small_config(row.name, study.small, parts.space.family, seed, study.vae_steps))
     elif row.kind in ("raw", "learned", "inside"):

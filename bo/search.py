@@ -155,8 +155,8 @@ def run_search(
 
 def check_search(searcher: Searcher, oracle: Oracle, queries: int, batch_size: int) -> None:
     """Refuse what :func:`run_search` cannot do, before anything is paid for."""
-    if queries < 1 or batch_size < 1:
-        raise InvalidValues(f"expected at least 1 query and 1 at a time (got {queries} and {batch_size})")
+    if queries < 1 or batch_size < 1 or queries != int(queries) or batch_size != int(batch_size):
+        raise InvalidValues(f"expected whole numbers of at least 1 query and 1 at a time (got {queries}, {batch_size})")
     if oracle.space.name != searcher.space.name:
         raise SpaceMismatch(f"the oracle is about {oracle.space.name}, the search about {searcher.space.name}")
 
@@ -209,7 +209,9 @@ def read_journal(path: Path) -> list[Evaluation]:
         try:
             found.append(as_evaluation(json.loads(line)))
         except (ValueError, TypeError, KeyError) as error:
-            raise CorruptFile(f"{path}: line {number} is no evaluation ({error})") from error
+            raise CorruptFile(
+                f"{path}: line {number} is no evaluation ({error}): take it and the rest out, or choose another --out"
+            ) from error
     return found
 
 

@@ -73,7 +73,9 @@ def claim(
             f"{folder} holds a search with a larger budget ({changes}): it may only grow, choose another --out for less"
         )
     if len({said[DIGEST] for said in (own, found) if said.get(DIGEST)}) > 1:
-        raise GraphnasError(f"{folder} holds a search among other labels of the same name: choose another --out")
+        raise GraphnasError(
+            f"{folder} holds a search by other labels, or another predictor, of the same name: choose another --out"
+        )
     if other and write:
         write_text(path, json.dumps(own, indent=1) + "\n")
 

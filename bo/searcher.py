@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 
 from graphnas.errors import InvalidValues, OutsideSpace, SpaceMismatch
 from graphnas.spaces import Architectures, SearchSpace, get_space
+from graphnas.spaces.architectures import expect_architectures
 from graphnas.train.data import seeded
 
 TRIES = 20
@@ -76,7 +77,8 @@ class Searcher(ABC):
                 continue
             chosen = Architectures.concat([chosen, self.unseen(found.widen(self.space.max_nodes), wanted)])
         if not len(chosen):
-            raise OutsideSpace(f"nothing new to evaluate in {self.space.name} after {len(self.seen)} architectures")
+            where = self.space.name if self.pool is None else f"the pool of {len(self.pool)} in {self.space.name}"
+            raise OutsideSpace(f"nothing new to evaluate in {where} after {len(self.seen)} architectures")
         return chosen
 
     def unseen(self, archs: Architectures, limit: int) -> Architectures:
@@ -99,9 +101,11 @@ class Searcher(ABC):
         """Values of evaluated architectures, float [B]; NaN says that an evaluation failed.
 
         Raises:
+            InvalidArchitecture: no :class:`Architectures`.
             InvalidValues: another number of values, or an infinite one.
             SpaceMismatch: architectures that are not of the space.
         """
+        expect_architectures(archs)
         values = torch.as_tensor(values).detach().cpu().double()
         if values.shape != (len(archs),) or bool(values.isinf().any()):
             raise InvalidValues(f"expected a finite value or NaN for each of {len(archs)} architectures (got {values})")

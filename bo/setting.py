@@ -17,7 +17,7 @@ from graphnas.models import GraphVAE
 from graphnas.spaces import Architectures, SearchSpace, get_space
 from graphnas.tables import Table
 from graphnas.train.data import seeded
-from graphnas.train.rankers import load_ranker, predictions_of
+from graphnas.train.rankers import digest_of_ranker, load_ranker, predictions_of
 
 
 class Setting:
@@ -167,4 +167,4 @@ def answer_all(space: SearchSpace, config: OracleConfig, larger: SearchSpace | N
     ranker = load_ranker(config.predictor)
     if ranker.space.name != space.name:
         raise SpaceMismatch(f"{config.predictor} predicts {ranker.space.name}, the search is in {space.name}")
-    return PredictorOracle(space, predictions_of(ranker), config.minimise)
+    return PredictorOracle(space, predictions_of(ranker), config.minimise, digest_of_ranker(config.predictor))

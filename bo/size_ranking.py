@@ -20,7 +20,7 @@ from graphnas.spaces import Architectures, SearchSpace
 from graphnas.train.data import random_rows
 from graphnas.train.predictor import fit_predictor
 from graphnas.train.predictor_config import read_settings
-from graphnas.train.predictor_evaluation import Labels, measure
+from graphnas.train.predictor_evaluation import Labels, digest_of, measure
 
 RAW = ("ridge", "gbdt", "gp", "blend")
 """Regressions on raw features, by their names in the zoo."""
@@ -37,6 +37,11 @@ class SizeParts(NamedTuple):
     small_y: Tensor
     larger: Architectures
     larger_y: Tensor
+
+    @property
+    def digest(self) -> str:
+        """Of architectures and labels of both sides."""
+        return digest_of((self.small, self.small_y), (self.larger, self.larger_y))
 
     def drawn(self, count: int, seed: int) -> SizeParts:
         """At most `count` of the small ones, drawn from a seed."""

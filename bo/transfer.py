@@ -19,7 +19,7 @@ from graphnas.train.board_text import interval_text, table_head, table_line
 from graphnas.train.data import random_rows
 from graphnas.train.fitted import FittedPredictor
 from graphnas.train.predictor import fit_predictor
-from graphnas.train.predictor_evaluation import Labels, measure
+from graphnas.train.predictor_evaluation import Labels, digest_of, measure
 from graphnas.train.predictor_files import save_predictor
 from graphnas.train.result_files import finite, is_finished, read_result, write_result
 
@@ -91,6 +91,11 @@ class Transferred:
     target: Architectures
     target_y: Tensor
 
+    @property
+    def digest(self) -> str:
+        """Of architectures and labels of both spaces."""
+        return digest_of((self.source, self.source_y), (self.target, self.target_y))
+
 
 def transferred(source: Labels, target: Labels, space: SearchSpace) -> Transferred:
     """Labels of two spaces in one: the source mapped, one label for each of its different cells, their mean."""
@@ -110,7 +115,7 @@ def run_transfer(name: str, data: Transferred, seed: int, sizes: TransferSizes, 
     source's weights trained on from n labels. The source's own held-out labels are judged under `source`.
     """
     path = folder / "results" / f"transfer_{name}_{seed}.json"
-    made = finite({"sizes": asdict(sizes), "source": len(data.source_y), "target": len(data.target_y)})
+    made = finite({"sizes": asdict(sizes), "labels": data.digest})
     if is_finished(path, made):
         return path
     torch.set_num_threads(1)

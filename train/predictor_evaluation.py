@@ -73,7 +73,12 @@ class Labels(NamedTuple):
     @property
     def digest(self) -> str:
         """Of architectures and labels: the same wherever the file lies, another when it has changed."""
-        return digest(self.archs.ops, self.archs.adj, self.archs.num_nodes, self.y)[:16]
+        return digest_of((self.archs, self.y))
+
+
+def digest_of(*labelled: tuple[Architectures, Tensor]) -> str:
+    """A fingerprint of architectures and their labels."""
+    return digest(*(part for archs, y in labelled for part in (archs.ops, archs.adj, archs.num_nodes, y)))[:16]
 
 
 def read_labels(task: Task, repeats: str | None = None) -> Labels:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -14,9 +15,11 @@ from graphnas.spaces import Architectures
 from graphnas.state_dicts import find, is_shipped, list_pretrained
 from graphnas.train.evaluate import head_values
 from graphnas.train.fitted import FittedPredictor
-from graphnas.train.predictor_files import load_predictor
+from graphnas.train.predictor_files import CONTENTS, LABELS, load_predictor
 
 Ranker = FittedPredictor | GraphVAE
+OWN, MEMBER = (CONTENTS, LABELS), "member"
+"""Files of a fitted predictor, and how those of its networks begin."""
 
 
 def load_ranker(name: str) -> Ranker:
@@ -40,6 +43,17 @@ def load_head(name: str) -> GraphVAE:
         able = [card["name"] for card in list_pretrained() if "prediction_kendall" in card["metrics"]]
         raise InvalidValues(f"{name} learned no label and ranks nothing: shipped weights that do are {', '.join(able)}")
     return model
+
+
+def digest_of_ranker(name: str) -> str:
+    """A fingerprint of the files behind a name: another one when they have changed."""
+    place = find(name) if is_shipped(name) else Path(name)
+    own = [path for path in place.glob("*") if path.name in OWN or path.name.startswith(MEMBER)]
+    files = [place] if place.is_file() else sorted(own)
+    whole = hashlib.sha256()
+    for path in files:
+        whole.update(path.read_bytes())
+    return whole.hexdigest()[:16]
 
 
 def predictions_of(ranker: Ranker) -> Callable[[Architectures], Tensor]:

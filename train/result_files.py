@@ -33,7 +33,7 @@ def read_result(path: Path, check: Callable[[dict[str, Any]], object] | None = N
         if check is not None:
             check(content)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise GraphnasError(f"{path} is damaged: delete it and run the leaderboard again") from error
+        raise GraphnasError(f"{path} is damaged: delete it and run the same command again") from error
     return content
 
 

@@ -15,7 +15,7 @@ from graphnas.bo.comparison import run_all, run_one
 from graphnas.bo.comparison_report import SETTINGS_FENCE, write_report
 from graphnas.bo.config import OracleConfig, SearchConfig
 from graphnas.bo.methods import METHODS, check_names
-from graphnas.bo.search import Evaluation, History
+from graphnas.bo.search import Evaluation, History, read_journal
 from graphnas.bo.search_folder import as_history, claim, read_histories
 from graphnas.bo.search_report import front_rows, report_folder, top_rows, write_search_report
 from graphnas.bo.setting import Setting
@@ -30,11 +30,11 @@ from graphnas.commands.parsing import (
     stderr,
     use_threads,
 )
-from graphnas.errors import GraphnasError
-from graphnas.models import GraphVAE, create_model
+from graphnas.errors import GraphnasError, UnknownName
+from graphnas.models import GraphVAE, create_model, list_models
 from graphnas.models.zoo import load_model
 from graphnas.spaces import get_space
-from graphnas.state_dicts import is_place, is_shipped, resolve
+from graphnas.state_dicts import is_place, is_shipped, list_pretrained, resolve
 from graphnas.train.result_files import read_result
 
 DESCRIPTION = """Search for the best architecture of a space in a number of evaluations, by Bayesian optimisation in the
@@ -93,6 +93,28 @@ def read_options(arguments: Sequence[str]) -> Namespace:
     return parse(make_bo_parser(), words)
 
 
+ONLY_COMPARED = ("methods", "seeds", "jobs")
+NOT_COMPARED = {"method": "--methods says which", "seed": "--seeds N are the seeds 0, 1, ..."}
+
+
+def check_options(options: Namespace, arguments: Sequence[str]) -> None:
+    """Refuse options that would not be read.
+
+    Raises:
+        UsageError: naming the first.
+    """
+    given = {word.partition("=")[0] for word in arguments if word.startswith("--")}
+    for name in SHORT:
+        if {f"--{name}", f"--oracle.{name}"} <= given:
+            raise UsageError(f"--{name} is short for --oracle.{name}: give one of them")
+    for name in ONLY_COMPARED:
+        if f"--{name}" in given and not options.compare:
+            raise UsageError(f"--{name} has no meaning without --compare")
+    for name, instead in NOT_COMPARED.items():
+        if f"--{name}" in given and options.compare:
+            raise UsageError(f"--{name} has no meaning with --compare, where {instead}")
+
+
 def to_config(options: Namespace) -> SearchConfig:
     """The search from parsed options."""
     content = options.as_dict()
@@ -104,6 +126,7 @@ def to_config(options: Namespace) -> SearchConfig:
 def run(command: str, arguments: Sequence[str]) -> None:
     """Search or compare, print the result."""
     options = read_options(arguments)
+    check_options(options, arguments)
     config, beyond = to_config(options), to_beyond(options)
     for name in ("seeds", "jobs"):
         if options[name] < 1:
@@ -130,12 +153,16 @@ def open_model(config: SearchConfig) -> GraphVAE | None:
 
     Raises:
         UsageError: a model of another kind.
+        UnknownName: no such VAE, file or weights.
         GraphnasError: missing, damaged, or of another space.
     """
     if config.model is None:
         return None
     space, name = get_space(config.space), config.model
     is_file = is_shipped(name) or is_place(name)
+    if not is_file and name not in (known := list_models(kind="vae")):
+        shipped = [card["name"] for card in list_pretrained() if card["space"] == space.name]
+        raise UnknownName("model", name, [*known, *shipped])
     model = load_model(resolve(name)) if is_file else create_model(name, space, pretrained=True)
     if not isinstance(model, GraphVAE):
         raise UsageError(f"--model {config.model} is no graph VAE, and has no latent space to search in")
@@ -145,7 +172,8 @@ def open_model(config: SearchConfig) -> GraphVAE | None:
 def search(config: SearchConfig, model: GraphVAE | None, folder: Path, stop_on_error: bool) -> None:
     """One search."""
     claim(config, folder, write=False)
-    setting, report = Setting(config, model), tell_improvements(config.oracle.sign)
+    past = read_journal(folder / "journals" / f"{config.method}-{config.seed}.jsonl")
+    setting, report = Setting(config, model), tell_improvements(config.oracle.sign, past)
     result = read_result(run_one(setting, config.method, config.seed, folder, report, stop_on_error))
     history = as_history(result)
     paths = write_search_report(setting, history, report_folder(config, folder))
@@ -157,9 +185,14 @@ def search(config: SearchConfig, model: GraphVAE | None, folder: Path, stop_on_e
         raise GraphnasError(f"no evaluation has succeeded, the first failed because of: {history.evaluations[0].error}")
 
 
-def tell_improvements(sign: float) -> Callable[[Evaluation], None]:
-    """A reporter that says on stderr what is better than all before, in the unit of the metric, and what failed."""
-    best, failed = -math.inf, 0
+def tell_improvements(sign: float, past: Sequence[Evaluation] = ()) -> Callable[[Evaluation], None]:
+    """A reporter that says on stderr what is better than all before, in the unit of the metric, and what failed.
+
+    Args:
+        sign: of the metric.
+        past: evaluations of an interrupted search.
+    """
+    best, failed = max((one.value for one in past if not one.error), default=-math.inf), 0
 
     def report(evaluation: Evaluation) -> None:
         nonlocal best, failed
@@ -169,7 +202,7 @@ def tell_improvements(sign: float) -> Callable[[Evaluation], None]:
                 stderr(f"{evaluation.arch} failed: {evaluation.error}")
         elif evaluation.value > best:
             best = evaluation.value
-            stderr(f"{sign * evaluation.value:.5g}  {evaluation.arch}")
+            stderr(f"{sign * evaluation.value:.5g}  {evaluation.found}")
 
     return report
 

@@ -26,6 +26,11 @@ Example: graphnas evaluate extrapolation --labels nb101_sample.csv.gz --metric v
 
 PARTS = ("ranking", "generate", "pools", "layers", "transfer")
 NEEDS = {"layers": "layer_labels", "transfer": "source_labels"}
+QUICK = [
+    "--seeds=1", "--num_labels=200", "--vae_steps=60", "--predictor_steps=60",
+    "--encoders", "svge", "--predictors", "gates", "--scorers", "svge",
+]  # fmt: skip
+"""What `--quick` stands for; options that are given go over it."""
 ENCODERS = ("arch2vec", "svge", "svae", "graphrnn", "dvae_fast")
 
 
@@ -49,7 +54,11 @@ def make_extrapolation_parser() -> CommandParser:
     parser.add_argument("--vae_steps", type=int, default=2000, help="training steps of a VAE")
     parser.add_argument("--predictor_steps", type=int, default=3000, help="most training steps of a predictor")
     parser.add_argument("--threads", type=int, default=1, help="threads of the CPU to use")
-    parser.add_argument("--quick", action="store_true", help="one seed, one encoder, small sizes: under two minutes")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="small sizes where not given: under two minutes",
+    )
     parser.add_argument("--report", action="store_true", help="write the report of what is finished, train nothing")
     parser.add_argument("--out", type=str, default="runs/extrapolation", help="folder of runs, results and report")
     return parser
@@ -87,7 +96,7 @@ def read_options(arguments: Sequence[str]) -> Namespace:
     Raises:
         UsageError: a part that does not exist or lacks its file, numbers below one.
     """
-    options = parse(make_extrapolation_parser(), arguments)
+    options = parse(make_extrapolation_parser(), [*QUICK, *arguments] if "--quick" in arguments else arguments)
     options.parts = options.parts or [part for part in PARTS if part not in NEEDS or options[NEEDS[part]]]
     unknown = [part for part in options.parts if part not in PARTS]
     if unknown:
@@ -101,9 +110,4 @@ def read_options(arguments: Sequence[str]) -> Namespace:
             raise UsageError(f"the part {part} needs labels: pass --{needed} FILE")
         if part != "layers" and options.labels is None:
             raise UsageError(f"the part {part} needs labels of {options.space}: pass --labels FILE --metric NAME")
-    if options.quick:
-        options.seeds, options.num_labels = 1, min(200, options.num_labels)
-        options.vae_steps, options.predictor_steps = min(60, options.vae_steps), min(60, options.predictor_steps)
-        options.encoders, options.predictors = options.encoders[:1], options.predictors[:1]
-        options.scorers, options.layer_runs = options.scorers[-1:], options.layer_runs[:1]
     return options

@@ -229,7 +229,7 @@ def test_labels_that_have_changed_since_are_refused(tmp_path: Path) -> None:
     more = replace(searched, queries=searched.queries + 2)
     lines = labels.read_text().splitlines(keepends=True)
     labels.write_text("".join([lines[0], lines[1].rpartition(",")[0] + ",-77\n", *lines[2:]]))
-    with pytest.raises(GraphnasError, match="other labels of the same name"):
+    with pytest.raises(GraphnasError, match="by other labels, or another predictor"):
         run_one(Setting(more), "random", 0, out)
     labels.write_text("".join(lines))
     run_one(Setting(more), "random", 0, out)

@@ -134,7 +134,7 @@ def test_a_search_ends_with_its_space() -> None:
     pool = SPACE.enumerate()
     assert len(run_search(RandomSearch(SPACE, 0, pool), Counting(), 10 * total, 20).evaluations) == total
     nothing = RandomSearch(SPACE, 0, pool).within(lambda archs: torch.zeros(len(archs), dtype=torch.bool))
-    with pytest.raises(OutsideSpace, match="nothing new to evaluate in toy after 0"):
+    with pytest.raises(OutsideSpace, match="nothing new to evaluate in the pool of 787 in toy after 0"):
         run_search(nothing, Counting(), 5)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import fields
@@ -20,6 +21,7 @@ from graphnas.cli import main
 from graphnas.commands.bo_cli import open_model
 from graphnas.models import create_model, save_model
 from graphnas.spaces import Architectures
+from graphnas.train import fit_predictor, save_predictor
 from tests.bo.searches import MODEL, SPACE, score, write_labels
 
 SEARCH, ORACLE = ([one.name for one in fields(kind) if one.name != "oracle"] for kind in (SearchConfig, OracleConfig))
@@ -33,7 +35,8 @@ def vae(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def bo(*words: object, method: str = "random") -> int:
-    return main(["bo", *SMALL, f"--method={method}", *map(str, words)])
+    chosen = [] if "--compare" in words else [f"--method={method}"]
+    return main(["bo", *SMALL, *chosen, *map(str, words)])
 
 
 def results(folder: Path) -> dict[str, Any]:
@@ -212,8 +215,8 @@ search.append = behind""",
 def test_killed_at_any_moment_it_goes_on_as_if_it_had_not_been(
     compare: bool, start: Callable[..., Any], tmp_path: Path, capsys: Capture
 ) -> None:
-    words = ["bo", *SMALL, "--method=raw_gp", "--threads=1"]
-    words += ["--compare", "--methods", "raw_gp", "evolution", "--seeds=1"] if compare else []
+    words = ["bo", *SMALL, "--threads=1"]
+    words += ["--compare", "--methods", "raw_gp", "evolution", "--seeds=1"] if compare else ["--method=raw_gp"]
     assert main([*words, "--out", str(tmp_path / "whole")]) == 0
     cut, paid = tmp_path / "cut", tmp_path / "paid"
     for name, moment in MOMENTS.items():
@@ -413,3 +416,38 @@ def test_help_explains_every_option(capsys: Capture) -> None:
     options = text.split("options:")[1]
     for name in (*SEARCH, *(f"oracle.{name}" for name in ORACLE)):
         assert re.search(rf"--{name} [A-Z{{][^(]*[a-z]{{3}}", options), f"--{name} is not explained"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--methods", "random"], "--methods has no meaning without --compare"),
+        (["--seeds=2"], "--seeds has no meaning without --compare"),
+        (["--compare", "--method=random"], "--method has no meaning with --compare, where --methods says which"),
+        (["--compare", "--seed", "5"], "--seed has no meaning with --compare"),
+        (["--metric=a", "--oracle.metric=b"], "--metric is short for --oracle.metric"),
+        (["--model=svge_nb20", "--space=nb201"], "unknown model 'svge_nb20': did you mean 'svge_nb201'"),
+    ],
+)
+def test_options_that_would_not_be_read(words: list[str], message: str, tmp_path: Path, capsys: Capture) -> None:
+    assert main(["bo", *words, f"--out={tmp_path / 'out'}"]) == 2
+    assert message in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+def test_progress_goes_on_from_what_was_found(tmp_path: Path, capsys: Capture) -> None:
+    assert bo("--queries=30", "--out", tmp_path) == 0
+    best = max(one["value"] for one in evaluations(tmp_path))
+    capsys.readouterr()
+    assert bo("--queries=36", "--out", tmp_path) == 0
+    told = [float(line.split()[0]) for line in capsys.readouterr().err.splitlines() if re.match(r"[0-9.]+  ", line)]
+    assert all(value > best for value in told)
+
+
+def test_another_predictor_is_another_search(tmp_path: Path, capsys: Capture) -> None:
+    words = ["--oracle.kind=predictor", f"--oracle.predictor={tmp_path / 'run'}", "--out", tmp_path / "out"]
+    archs = SPACE.enumerate()[::9]
+    for scale in (1.0, -1.0):
+        shutil.rmtree(tmp_path / "run", ignore_errors=True)
+        save_predictor(fit_predictor("ridge", archs, scale * score(archs), SPACE), tmp_path / "run")
+        assert bo(*words, f"--queries={8 + (scale < 0)}") == 2 * (scale < 0)
+    assert "by other labels, or another predictor, of the same name" in capsys.readouterr().err

@@ -158,4 +158,4 @@ def test_changed_labels_of_the_larger_space_are_refused(
         lines = [f'"{text}",{value + shift * (size > 4)}' for text, value, size in rows]
         labels.write_text("\n".join(["arch,score", *lines]) + "\n")
         assert main(given) == 2 * bool(shift)
-    assert "other labels of the same name" in capsys.readouterr().err.splitlines()[-1]
+    assert "by other labels, or another predictor" in capsys.readouterr().err.splitlines()[-1]

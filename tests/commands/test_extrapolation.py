@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from graphnas.cli import main
+from tests.bo.searches import write_labels
 
 WORDS = ["evaluate", "extrapolation", "--parts", "ranking", "--space", "toy", "--most_nodes", "4", "--labels", "toy"]
 
@@ -55,3 +56,21 @@ def test_bad_input_is_one_line(
     assert main([*WORDS, "--out", str(tmp_path / "out"), *words]) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
+
+
+def test_results_of_other_labels_are_not_used_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labels, out = write_labels(tmp_path / "toy.csv"), str(tmp_path / "out")
+    words = [
+        "evaluate",
+        "extrapolation",
+        "--space=toy",
+        "--most_nodes=4",
+        "--quick",
+        "--parts",
+        "ranking",
+        "--encoders",
+    ]
+    words += ["--predictors", "--labels", str(labels), "--out", out]
+    assert main([*words, "--metric=score"]) == 0
+    assert main([*words, "--metric=error"]) == 2
+    assert "choose another --out" in capsys.readouterr().err.splitlines()[-1]

@@ -155,7 +155,7 @@ def test_results_that_lack_something_are_damaged(
         path.write_text(json.dumps(content))
         assert main(["leaderboard", "vae", "--report", "--out", str(tmp_path)]) == 2
         error = capsys.readouterr().err
-        assert error == f"graphnas: {path} is damaged: delete it and run the leaderboard again\n"
+        assert error == f"graphnas: {path} is damaged: delete it and run the same command again\n"
 
 
 def test_a_run_without_its_metrics_file_is_measured(board: Path) -> None:
