@@ -26,15 +26,27 @@ def test_every_figure_is_explained(name: str) -> None:
     assert f"`{name}`" in PAGE or f"`{name}…`" in PAGE
 
 
-def test_the_page_on_predicting_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    parts = re.findall(r"```python\n(.*?)```", (DOCS / "predicting.md").read_text(), re.DOTALL)
-    known: dict[str, object] = {}
+def run_page(name: str) -> dict[str, Any]:
+    """What the Python code of a page leaves behind."""
+    known: dict[str, Any] = {}
+    parts = re.findall(r"```python\n(.*?)```", (DOCS / name).read_text(), re.DOTALL)
+    assert len(parts) >= 2
     for part in parts:
         exec(part, known)
-    assert len(parts) >= 4 and torch.equal(
-        known["again"].predict(known["some"]), known["predictor"].predict(known["some"])
-    )
+    return known
+
+
+def test_the_page_on_predicting_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    known = run_page("predicting.md")
+    first, again, archs = (known[name] for name in ("predictor", "again", "some"))
+    assert torch.equal(first.predict(archs), again.predict(archs))
+
+
+def test_the_page_on_search_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    known = run_page("search.md")
+    assert len(known["history"].evaluations) == 4 and len(known["two"].values) == 8 and 1 <= len(known["front"]) <= 8
 
 
 COMMANDS = [
