@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -26,13 +27,13 @@ def test_every_figure_is_explained(name: str) -> None:
     assert f"`{name}`" in PAGE or f"`{name}…`" in PAGE
 
 
-def run_page(name: str) -> dict[str, Any]:
-    """What the Python code of a page leaves behind."""
+def run_page(name: str, queries: int = 12) -> dict[str, Any]:
+    """What the Python code of a page leaves behind, run with fewer queries."""
     known: dict[str, Any] = {}
     parts = re.findall(r"```python\n(.*?)```", (DOCS / name).read_text(), re.DOTALL)
     assert len(parts) >= 2
     for part in parts:
-        exec(part, known)
+        exec(re.sub(r"queries=\d+", f"queries={queries}", part), known)
     return known
 
 
@@ -46,7 +47,7 @@ def test_the_page_on_predicting_runs(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_the_page_on_search_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     known = run_page("search.md")
-    assert len(known["history"].evaluations) == 4 and len(known["two"].values) == 8 and 1 <= len(known["front"]) <= 8
+    assert len(known["history"].evaluations) == 12 and len(known["two"].values) == 8 and 1 <= len(known["front"]) <= 8
 
 
 COMMANDS = [
