@@ -156,7 +156,9 @@ def run_search(
 def check_search(searcher: Searcher, oracle: Oracle, queries: int, batch_size: int) -> None:
     """Refuse what :func:`run_search` cannot do, before anything is paid for."""
     if queries < 1 or batch_size < 1 or queries != int(queries) or batch_size != int(batch_size):
-        raise InvalidValues(f"expected whole numbers of at least 1 query and 1 at a time (got {queries}, {batch_size})")
+        raise InvalidValues(
+            f"expected at least 1 query and 1 at a time, in whole numbers (got {queries}, {batch_size})"
+        )
     if oracle.space.name != searcher.space.name:
         raise SpaceMismatch(f"the oracle is about {oracle.space.name}, the search about {searcher.space.name}")
 
