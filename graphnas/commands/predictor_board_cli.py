@@ -32,6 +32,12 @@ Example: graphnas leaderboard predictor --spaces nb201 --labels nb201=nb201_accu
 
 QUICK: dict[str, Any] = {"epochs": 2, "members": 1}
 QUICK_SIZES = [20]
+SIZES = [40, 78, 390]
+SIZES_HELP = f"numbers of labels to learn from (default {' '.join(map(str, SIZES))})"
+MODELS_HELP = "names or patterns of predictors; names of VAEs, which are then encoders with a head"
+PARTING = (
+    "classes: no function of the test part is learned from; rows: plain permutation, as released predictors were judged"
+)
 
 
 def run(command: str, arguments: Sequence[str]) -> None:
@@ -67,14 +73,6 @@ def run(command: str, arguments: Sequence[str]) -> None:
     print("\n".join(map(str, paths)))
     if failures:
         raise GraphnasError(f"{len(failures)} fits failed, the first: {failures[0]}")
-
-
-SIZES = [40, 78, 390]
-SIZES_HELP = f"numbers of labels to learn from (default {' '.join(map(str, SIZES))})"
-MODELS_HELP = "names or patterns of predictors; names of VAEs, which are then encoders with a head"
-PARTING = (
-    "classes: no function of the test part is learned from; rows: plain permutation, as released predictors were judged"
-)
 
 
 def read_tasks(options: Namespace) -> list[Task]:
