@@ -82,7 +82,6 @@ class Setting:
         known, complete = labelled(table, oracle.metric)
         if len(known) < 2:
             raise InvalidValues(f"{options.labels or 'the table'} has {len(known)} labels, expected at least 2")
-        self.digest = oracle.digest
         rows = torch.randperm(len(known), generator=seeded(0))[:limit].sort().values
         self.pool, self.oracle = known[rows], oracle
         allowed = self.pool[self.allowed(self.pool)]

@@ -54,11 +54,7 @@ def make_extrapolation_parser() -> CommandParser:
     parser.add_argument("--vae_steps", type=int, default=2000, help="training steps of a VAE")
     parser.add_argument("--predictor_steps", type=int, default=3000, help="most training steps of a predictor")
     parser.add_argument("--threads", type=int, default=1, help="threads of the CPU to use")
-    parser.add_argument(
-        "--quick",
-        action="store_true",
-        help="small sizes where not given: under two minutes",
-    )
+    parser.add_argument("--quick", action="store_true", help="small sizes where not given: under two minutes")
     parser.add_argument("--report", action="store_true", help="write the report of what is finished, train nothing")
     parser.add_argument("--out", type=str, default="runs/extrapolation", help="folder of runs, results and report")
     return parser

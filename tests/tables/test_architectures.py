@@ -54,3 +54,13 @@ def test_what_cannot_be_read_is_named(content: str, message: str, tmp_path: Path
     with pytest.raises(GraphnasError) as caught:
         read_architectures(SPACE, path)
     assert message in str(caught.value) and "a.csv" in str(caught.value)
+
+
+def test_labels_of_an_enas_list_are_left_out(tmp_path: Path) -> None:
+    space = get_space("enas6")
+    archs = space.sample(3, seeded(0))
+    path = tmp_path / "enas.txt"
+    path.write_text("".join(f"{text}, 0.{number}\n" for number, text in enumerate(space.format(archs), 7)))
+    assert read_architectures(space, path) == archs
+    path.write_text("\n".join(space.format(archs)))
+    assert read_architectures(space, path) == archs

@@ -222,3 +222,13 @@ def test_real_nb101(real_data: Path, tmp_path: Path) -> None:
     assert table.hashes is not None
     keys = [bytes.fromhex(key) for key in table.space.canonical_keys(table.architectures[:500])]
     assert [key.ljust(16, b"\0") for key in table.hashes[:500].tolist()] == keys
+
+
+def test_empty_lines_at_the_end_and_blanks_around_names_are_none(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"arch , accuracy\n{ROWS[0]},1\n{ROWS[1]},2\n\n\n")
+    table = load_table(path, space="nb201")
+    assert table.metrics == ("accuracy",) and len(table) == 2
+    path.write_text(f"arch,accuracy\n{ROWS[0]},1\n\n{ROWS[1]},2\n")
+    with pytest.raises(CorruptFile, match="line 3 is empty, with more lines behind it"):
+        load_table(path, space="nb201")
