@@ -27,8 +27,8 @@ def read_curves(path: Path) -> dict[str, dict[int, list[float]]]:
     """method -> seed -> reported value after every evaluation."""
     curves: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     with path.open() as stream:
-        for row in csv.DictReader(stream):
-            curves[row["method"]][int(row["seed"])].append(float(row["value"] or "nan"))
+        for method, seed, _, value in list(csv.reader(stream))[1:]:
+            curves[method][int(seed)].append(float(value or "nan"))
     return curves
 
 

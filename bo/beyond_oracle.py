@@ -39,11 +39,13 @@ class WidenedOracle:
 
     Attributes:
         digest: of its labels, where labels answer.
+        metric: name of its labels, where known.
     """
 
     def __init__(self, space: SearchSpace, oracle: Oracle) -> None:
         self.space, self.oracle = space, oracle
         self.digest: str | None = getattr(oracle, "digest", None)
+        self.metric: str | None = getattr(oracle, "metric", None)
 
     def __call__(self, arch: Architectures) -> Answer:
         return self.oracle(arch.widen(self.oracle.space.max_nodes))

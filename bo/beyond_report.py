@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 from graphnas.bo.beyond_run import Beyond
 from graphnas.bo.search import History, in_unit
-from graphnas.bo.search_report import as_csv, ranked
+from graphnas.bo.search_report import as_csv, evaluation_rows, label_titles, ranked
 from graphnas.checkpoint import write_text
 from graphnas.plot import grid_of_architectures
 
@@ -15,25 +16,17 @@ DRAWN = 5
 
 
 def candidate_rows(found: Beyond) -> list[dict[str, Any]]:
-    """The ranking as rows of a table, in the unit of the metric; value and test value of those that were evaluated, NaN
-    of the others."""
+    """The ranking as rows of a table, in the unit of the metric; labels of those that were evaluated under the names of
+    the metrics, NaN of the others."""
     (space, archs, expected, deviation), sign = found.ranking, found.setting.config.oracle.sign
     paid = {evaluation.arch: evaluation for evaluation in in_unit(found.outside.evaluations, sign)}
-    params = space.cost(archs)["params"].tolist()
+    params, (metric, reported) = space.cost(archs)["params"].tolist(), label_titles(found.setting)
     rows = []
     for place, text in enumerate(space.format(archs)):
-        evaluation = paid.get(text)
-        rows.append(
-            {
-                "rank": place + 1,
-                "expected": sign * float(expected[place]),
-                "deviation": float(deviation[place]),
-                "value": float("nan") if evaluation is None else evaluation.value,
-                "test": float("nan") if evaluation is None else evaluation.test,
-                "params": int(params[place]),
-                "architecture": text,
-            }
-        )
+        value, test = (one.value, one.test) if (one := paid.get(text)) is not None else (math.nan, math.nan)
+        rank = {"rank": place + 1, "expected": sign * float(expected[place]), "deviation": float(deviation[place])}
+        labels = {metric: value} if reported == metric else {metric: value, reported: test}
+        rows.append(rank | labels | {"network_params": int(params[place]), "architecture": text})
     return rows
 
 
@@ -44,7 +37,7 @@ def write_beyond_report(found: Beyond) -> list[Path]:
     good = ranked(found.outside)[:DRAWN]
     paths = [write_text(found.folder / "candidates.csv", as_csv(candidate_rows(found)))]
     if found.outside.evaluations:
-        rows = [one._asdict() for one in in_unit(found.outside.evaluations, sign)]
+        rows = evaluation_rows(found.setting, found.outside)
         paths.append(write_text(found.folder / "evaluations.csv", as_csv(rows)))
     if good:
         archs, titles = space.parse([one.arch for one in good]), [f"{sign * one.value:.5g}" for one in good]

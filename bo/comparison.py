@@ -74,7 +74,8 @@ def run_one(
         "simulated_seconds": history.seconds,
         "evaluations": [evaluation._asdict() for evaluation in history.evaluations],
     }
-    return write_result(result, {"method": method, "seed": seed, "made": made, "values": values})
+    content = {"method": method, "seed": seed, "metric": setting.named.metric, "made": made, "values": values}
+    return write_result(result, content)
 
 
 def begin(setting: Setting, searcher: Searcher, seed: int) -> float | None:

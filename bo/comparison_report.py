@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -18,12 +19,15 @@ from graphnas.bo.pareto import hypervolume
 from graphnas.bo.search import History
 from graphnas.checkpoint import write_text
 from graphnas.errors import InvalidValues
+from graphnas.metrics import mean_confidence_interval
 from graphnas.plot.search_curves import search_curves
 from graphnas.spaces import get_space
 from graphnas.train.board_text import interval_text, table_head, table_line
 
 SHARES = (1 / 6, 1 / 3, 2 / 3, 1.0)
 """Of the budget, at which the tables look."""
+
+FEWEST_DIGITS, MOST_DIGITS = 3, 6
 
 SETTINGS_FENCE = "\n```json\n"
 """Before the settings at the end of comparison.md."""
@@ -100,14 +104,23 @@ def rows_of(curves: Curves, queries: int, sign: float = 1.0) -> list[dict[str, s
     final = {method: {seed: at(curve, queries) for seed, curve in runs.items()} for method, runs in curves.items()}
     means = {method: float(np.mean(list(values.values()))) for method, values in final.items()}
     order = sorted(final, key=lambda method: (np.isnan(means[method]), -means[method]))
-    rows = []
+    digits, rows = digits_of([list(values.values()) for values in final.values()]), []
     for method in order:
         runs = curves[method]
         row = {"method": method, "seeds": str(len(runs))}
         for count in counts:
-            row[f"after {count}"] = interval_text([sign * at(curve, count) for curve in runs.values()], 3)
+            row[f"after {count}"] = interval_text([sign * at(curve, count) for curve in runs.values()], digits)
         rows.append(row | paired_tests(final[order[0]], final[method]))
     return rows
+
+
+def digits_of(values: Sequence[Sequence[float]]) -> int:
+    """Decimals that leave two figures of the usual interval: three, more where the intervals of methods are small."""
+    widths = [mean_confidence_interval(own).half_width for own in values if len(own) > 1]
+    widths = [width for width in widths if 0 < width < np.inf]
+    if not widths:
+        return FEWEST_DIGITS
+    return min(max(1 - math.floor(math.log10(float(np.median(widths)))), FEWEST_DIGITS), MOST_DIGITS)
 
 
 def paired_tests(first: Mapping[int, float], other: Mapping[int, float]) -> dict[str, str]:
@@ -167,16 +180,16 @@ def write_report(histories: Mapping[str, Mapping[int, History]], config: SearchC
     shown = times(curves, sign)
     return [
         write_text(folder / "comparison.md", text + note + settings),
-        write_text(folder / "curves.csv", curves_csv(shown)),
+        write_text(folder / "curves.csv", curves_csv(shown, "hypervolume" if config.cost else config.oracle.label)),
         search_curves(shown, folder / "curves.png", label, falling=sign < 0),
     ]
 
 
-def curves_csv(curves: Curves) -> str:
-    """method, seed, evaluations, value."""
+def curves_csv(curves: Curves, name: str) -> str:
+    """method, seed, evaluations, and the value under its name."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["method", "seed", "evaluations", "value"])
+    writer.writerow(["method", "seed", "evaluations", name])
     for method, runs in curves.items():
         for seed, curve in runs.items():
             writer.writerows(

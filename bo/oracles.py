@@ -133,13 +133,15 @@ class PredictorOracle:
         predict: the function.
         minimise: whether lower predictions are better; they are negated then.
         digest: of the labels behind them, if it is to be noticed that these have changed.
+        metric: name of the labels behind them, where known.
     """
 
     def __init__(
         self, space: SearchSpace, predict: Callable[[Architectures], Tensor], minimise: bool = False,
-        digest: str | None = None,
+        digest: str | None = None, metric: str | None = None,
     ) -> None:  # fmt: skip
         self.space, self.predict, self.sign, self.digest = space, predict, -1.0 if minimise else 1.0, digest
+        self.metric = metric
 
     def __call__(self, arch: Architectures) -> Answer:
         return guarded(lambda: Answer(self.sign * float(self.predict(arch)[0]), math.nan, 0.0, ""))
@@ -227,4 +229,4 @@ def boosted_oracle(table: Table, metric: str | None = None, seed: int = 0, minim
     def predict(asked: Architectures) -> Tensor:
         return torch.from_numpy(model.predict(raw_features(space, asked).numpy()))
 
-    return PredictorOracle(space, predict, minimise, digest_of(table, [metric]))
+    return PredictorOracle(space, predict, minimise, digest_of(table, [metric]), metric)

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +142,12 @@ def read_histories(folder: Path, config: SearchConfig | None = None) -> dict[str
             continue
         found.setdefault(content["method"], {})[content["seed"]] = as_history(content)
     return found
+
+
+def with_metric(config: SearchConfig, folder: Path) -> SearchConfig:
+    """The same with the default metric of the labels by its name, which finished searches have written down."""
+    names = {read_result(path).get("metric") for path in sorted((folder / "results").glob("*.json"))} - {None}
+    return replace(config, oracle=replace(config.oracle, metric=names.pop())) if len(names) == 1 else config
 
 
 def as_history(content: dict[str, Any]) -> History:

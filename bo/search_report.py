@@ -24,6 +24,8 @@ from graphnas.spaces import Architectures
 
 DRAWN = 6
 BACKGROUND = 5000
+OWN_COLUMNS = ("architecture", "seconds", "failure", "answered", "batch")
+"""Columns of tables of evaluations that are no labels."""
 
 
 def ranked(history: History) -> list[Evaluation]:
@@ -32,15 +34,37 @@ def ranked(history: History) -> list[Evaluation]:
     return sorted(reversed(good.values()), key=lambda evaluation: -evaluation.value)
 
 
-def shown(setting: Setting, evaluations: list[Evaluation]) -> list[dict[str, Any]]:
-    """Evaluations as rows of a table, in the unit of the metric and under its name; beside it what is reported, where
-    that is known of any."""
-    metric, reported = setting.metric, setting.reported
+def label_titles(setting: Setting) -> tuple[str, str]:
+    """Columns of what is searched for and of what is reported: the names of the metrics, told from our own columns."""
+    first, second = (f"label {name}" if name in OWN_COLUMNS else name for name in (setting.metric, setting.reported))
+    return first, second
+
+
+def labels_of(setting: Setting, evaluations: list[Evaluation]) -> list[dict[str, Any]]:
+    """Values of evaluations as rows of a table, in the unit of the metric and under its name; beside it what is
+    reported, where that is known of any."""
+    metric, reported = label_titles(setting)
     tested = reported != metric and not all(math.isnan(one.test) for one in evaluations)
     return [
-        {metric: one.value} | ({reported: one.test} if tested else {}) | {"architecture": one.found}
+        {metric: one.value} | ({reported: one.test} if tested else {})
         for one in in_unit(evaluations, setting.config.oracle.sign)
     ]
+
+
+def shown(setting: Setting, evaluations: list[Evaluation]) -> list[dict[str, Any]]:
+    """Evaluations as rows of a table: values, and the architecture that has them."""
+    values = labels_of(setting, evaluations)
+    return [row | {"architecture": one.found} for row, one in zip(values, evaluations, strict=True)]
+
+
+def evaluation_rows(setting: Setting, history: History) -> list[dict[str, Any]]:
+    """Everything that is known of the evaluations of either space of a search as rows of a table, in their order."""
+    rows = []
+    for one, values in zip(history.evaluations, labels_of(setting, history.evaluations), strict=True):
+        more = (one.arch, one.seconds, one.error, one.answered, one.batch)
+        name, *others = zip(OWN_COLUMNS, more, strict=True)
+        rows.append(dict([name]) | values | dict(others))
+    return rows
 
 
 def top_rows(setting: Setting, history: History, count: int) -> list[dict[str, Any]]:
@@ -82,12 +106,15 @@ def write_search_report(setting: Setting, history: History, folder: Path) -> lis
     """
     config, sign = setting.config, setting.config.oracle.sign
     good = in_unit(ranked(history), sign)
-    rows = [one._asdict() for one in in_unit(history.evaluations, sign)]
+    rows = evaluation_rows(setting, history)
+    if config.cost is not None:
+        costs = costs_of(setting, setting.space.parse([one.found for one in history.evaluations]))
+        rows = [row | {f"network_{config.cost}": int(cost)} for row, cost in zip(rows, costs.tolist(), strict=True)]
     paths = [write_text(folder / "evaluations.csv", as_csv(rows))]
     if not good:
         return paths
     curve = {config.method: {config.seed: [sign * value for value in history.best_so_far()]}}
-    title = f"{config.oracle.label} of the best so far"
+    title = f"{setting.reported} of the best so far"
     paths.append(search_curves(curve, folder / "curve.png", title, falling=sign < 0))
     best = setting.space.parse([one.found for one in good[:DRAWN]])
     titles = [f"{one.value:.5g}" for one in good[:DRAWN]]

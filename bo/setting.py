@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 
 import torch
@@ -100,15 +101,20 @@ class Setting:
         return self.oracle.oracle if isinstance(self.oracle, SnappedOracle) else self.oracle
 
     @property
+    def named(self) -> OracleConfig:
+        """What was asked for, the default metric of the labels by its name."""
+        metric: str | None = getattr(self.asked, "metric", None)
+        return self.config.oracle if metric is None else replace(self.config.oracle, metric=metric)
+
+    @property
     def metric(self) -> str:
         """Name of what is searched for."""
-        return self.asked.metric if isinstance(self.asked, TableOracle) else self.config.oracle.value_label
+        return self.named.value_label
 
     @property
     def reported(self) -> str:
         """Name of what is told of the best, the same where nothing else is known."""
-        table = isinstance(self.asked, TableOracle)
-        return self.config.oracle.test_metric or self.metric if table else self.config.oracle.label
+        return self.named.label
 
     @property
     def codes(self) -> Codes:

@@ -16,7 +16,7 @@ from graphnas.bo.comparison_report import SETTINGS_FENCE, write_report
 from graphnas.bo.config import OracleConfig, SearchConfig
 from graphnas.bo.methods import METHODS, check_names
 from graphnas.bo.search import Evaluation, History, read_journal
-from graphnas.bo.search_folder import as_history, claim, read_histories
+from graphnas.bo.search_folder import as_history, claim, read_histories, with_metric
 from graphnas.bo.search_report import front_rows, report_folder, top_rows, write_search_report
 from graphnas.bo.setting import Setting
 from graphnas.commands.bo_beyond import search_beyond, to_beyond
@@ -251,7 +251,7 @@ def compare(config: SearchConfig, model: GraphVAE | None, options: Namespace) ->
         stderr(f"{shorter} searches of a smaller budget in {folder} are left out of the comparison")
     if not histories:
         raise GraphnasError(failures[0] if failures else f"{folder} has no finished search")
-    paths = write_report(histories, config, folder)
+    paths = write_report(histories, with_metric(config, folder), folder)
     print((folder / "comparison.md").read_text().partition(SETTINGS_FENCE)[0])
     stderr(failures_text([history for runs in histories.values() for history in runs.values()]))
     stderr("\n".join(map(str, paths)))

@@ -177,7 +177,7 @@ def test_one_budget_for_both_spaces_and_resuming(tmp_path: Path) -> None:
         rows = list(csv.DictReader(stream))
     expected = [float(row["expected"]) for row in rows]
     assert expected == sorted(expected, reverse=True)
-    values = {row["architecture"]: float(row["value"]) for row in rows if row["value"]}
+    values = {row["architecture"]: float(row["score"]) for row in rows if row["score"]}
     assert values == {one.arch: one.value for one in found.outside.evaluations}
     keys = TOY.canonical_keys(TOY.parse([row["architecture"] for row in rows]))
     assert len(set(keys)) == len(keys) > 8

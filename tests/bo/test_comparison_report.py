@@ -13,7 +13,7 @@ from scipy.stats import t, ttest_rel, wilcoxon
 from graphnas.bo.comparison import run_one
 from graphnas.bo.comparison_report import hypervolume_curves, paired_tests, rows_of, write_report
 from graphnas.bo.search import Evaluation, History
-from graphnas.bo.search_folder import read_histories
+from graphnas.bo.search_folder import read_histories, with_metric
 from graphnas.bo.search_report import ranked
 from graphnas.bo.setting import Setting
 from graphnas.errors import InvalidValues
@@ -44,7 +44,8 @@ def test_curves_are_the_best_so_far_of_the_journals(compared: tuple[Path, bool])
     best = np.minimum if falling else np.maximum
     for method, runs in read_histories(folder).items():
         for seed, history in runs.items():
-            shown = [float(row["value"]) for row in rows if (row["method"], row["seed"]) == (method, str(seed))]
+            name = "error" if falling else "score"
+            shown = [float(row[name]) for row in rows if (row["method"], row["seed"]) == (method, str(seed))]
             own = np.array([one.value for one in history.evaluations]) * (-1 if falling else 1)
             assert shown == pytest.approx(best.accumulate(own))
             assert 0 <= min(own) <= max(own) <= 1
@@ -63,7 +64,8 @@ def test_the_table_is_what_scipy_says(compared: tuple[Path, bool]) -> None:
     for line in lines[2:]:
         own = np.array(values[line[0]]) * (-1 if falling else 1)
         half = t.ppf(0.975, len(own) - 1) * own.std(ddof=1) / math.sqrt(len(own))
-        assert line[1] == "5" and line[5] == f"{own.mean():.3f} ± {half:.3f}"
+        digits = len(line[5].partition(" ")[0].partition(".")[2])
+        assert line[1] == "5" and line[5] == f"{own.mean():.{digits}f} ± {half:.{digits}f}" and digits >= 3
     first, second = (values[method] for method in order)
     assert lines[2][6:] == ["–", "–"]
     assert lines[3][6:] == [f"{test(first, second).pvalue:.2g}" for test in (ttest_rel, wilcoxon)]
@@ -127,6 +129,23 @@ def test_searches_that_ended_early_or_failed(tmp_path: Path) -> None:
     assert len(rows) == 9 + 6 and [row["value"] for row in rows if row["method"] == "failed"] == [""] * 9
     with pytest.raises(InvalidValues, match="at least one search"):
         write_report({}, config(), tmp_path)
+
+
+def test_small_differences_stay_visible() -> None:
+    """Searches on a smooth oracle differ in the fourth decimal and less."""
+    narrow = rows_of({"a": {seed: [0.7485 + 1e-4 * seed] for seed in range(3)}, "b": {0: [0.7], 1: [0.7]}}, 1)
+    assert narrow[0]["after 1"] == "0.74860 ± 0.00025" and narrow[1]["after 1"] == "0.70000 ± 0.00000"
+    wide = rows_of({"a": {seed: [10.0 * seed] for seed in range(3)}}, 1)
+    assert wide[0]["after 1"].startswith("10.000 ± ")
+
+
+def test_the_default_metric_has_its_name_in_the_report(tmp_path: Path) -> None:
+    given = config(queries=4)
+    assert given.oracle.metric is None
+    run_one(Setting(given), "random", 0, tmp_path)
+    assert with_metric(given, tmp_path).oracle.metric == "score" and with_metric(given, tmp_path / "none") == given
+    write_report(read_histories(tmp_path), with_metric(given, tmp_path), tmp_path)
+    assert "score of the best so far" in (tmp_path / "comparison.md").read_text()
 
 
 def test_the_last_value_of_a_short_search_counts_to_the_end() -> None:

@@ -48,9 +48,9 @@ def test_files_of_a_search(model: object, tmp_path: Path) -> None:
     names = ["evaluations.csv", "curve.png", "best.png", *(["latent.png"] if model else [])]
     assert [path.name for path in paths] == names and all(path.stat().st_size for path in paths)
     rows = read(tmp_path / "evaluations.csv")
-    assert [row["arch"] for row in rows] == [one.arch for one in history.evaluations]
-    assert (rows[2]["value"], rows[2]["error"]) == ("", "no memory")
-    assert [float(row["value"]) for row in rows if row["value"]] == [
+    assert [row["architecture"] for row in rows] == [one.arch for one in history.evaluations]
+    assert (rows[2]["score"], rows[2]["failure"]) == ("", "no memory")
+    assert [float(row["score"]) for row in rows if row["score"]] == [
         one.value for one in history.evaluations if not one.error
     ]
 
@@ -80,7 +80,7 @@ def test_the_front_is_what_nothing_is_better_than(falling: bool, tmp_path: Path)
     costs, values = ([float(row[name]) for row in rows] for name in ("network_params", metric))
     assert costs == sorted(costs) == [cost[row["architecture"]] for row in rows]
     assert values == sorted(values, reverse=falling) and min(values) > 0
-    shown = {row["arch"]: row["value"] for row in read(tmp_path / "evaluations.csv")}
+    shown = {row["architecture"]: row[metric] for row in read(tmp_path / "evaluations.csv")}
     assert all(float(shown[row["architecture"]]) == float(row[metric]) for row in rows)
     assert (tmp_path / "front.png").stat().st_size > 3000
 

@@ -72,7 +72,7 @@ def test_lower_is_better(tmp_path: Path, capsys: Capture) -> None:
     assert shown[0].split() == ["error", "architecture"]  # what is reported is the same, and told once
     assert shown[1].split()[0] == f"{lowest:.4f}" and 0 <= lowest < 0.2
     rows = list(csv.DictReader((tmp_path / "out" / "reports" / "local-0" / "evaluations.csv").open()))
-    assert min(float(row["value"]) for row in rows) == pytest.approx(lowest)
+    assert min(float(row["error"]) for row in rows) == pytest.approx(lowest)
 
 
 def test_training_seconds_end_a_search(tmp_path: Path, capsys: Capture) -> None:

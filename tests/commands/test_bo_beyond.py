@@ -111,13 +111,13 @@ def test_lower_is_better_in_both_spaces(weights: Path, tmp_path: Path, capsys: p
     own = tmp_path / "run" / "beyond" / "toy-latent-0"
     found = [-json.loads(line)["value"] for line in (own / "journal.jsonl").read_text().splitlines()]
     with (own / "evaluations.csv").open() as stream:
-        assert [float(row["value"]) for row in csv.DictReader(stream)] == found and min(found) > 0
+        assert [float(row["error"]) for row in csv.DictReader(stream)] == found and min(found) > 0
     assert capsys.readouterr().out.endswith(f"toy: best {min(found):.5g} of {len(found)} evaluations\n")
     with (own / "candidates.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     expected = [float(row["expected"]) for row in rows]
     assert expected == sorted(expected) and expected[0] >= 0
-    assert {float(row["value"]) for row in rows if row["value"]} == set(found)
+    assert {float(row["error"]) for row in rows if row["error"]} == set(found)
 
 
 def test_stopping_at_the_first_failure_beyond(
