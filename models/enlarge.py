@@ -8,18 +8,16 @@ import torch
 from torch import Tensor
 
 from graphnas.errors import InvalidValues, SpaceMismatch
-from graphnas.models.base import GraphModel
+from graphnas.models.base import GraphModel, GraphVAE
 from graphnas.models.zoo import create_model
 from graphnas.spaces import SearchSpace
 
 M = TypeVar("M", bound=GraphModel)
 
-READERS = ("encoder.",)
-"""Tensors whose names begin so belong to the encoder of a VAE; the others write."""
-
 
 class SizeBound(NamedTuple):
-    """Tensors of a model whose shapes depend on the number of vertices of its space, by name."""
+    """Tensors of a model whose shapes depend on the number of vertices of its space, by name: those that codes of a VAE
+    depend on, and the rest."""
 
     encoder: list[str]
     rest: list[str]
@@ -36,8 +34,19 @@ def size_bound(model: GraphModel, space: SearchSpace) -> SizeBound:
     """What keeps a model from another space with the same vocabulary: its tensors that have another shape there."""
     other = _like(model, space).state_dict()
     names = [name for name, tensor in model.state_dict().items() if other[name].shape != tensor.shape]
-    inside = [name for name in names if name.startswith(READERS)]
-    return SizeBound(inside, [name for name in names if name not in inside])
+    read = behind_codes(model) if names and isinstance(model, GraphVAE) else set()
+    return SizeBound([name for name in names if name in read], [name for name in names if name not in read])
+
+
+def behind_codes(model: GraphVAE) -> set[str]:
+    """Names of the weights that the codes of a VAE depend on."""
+    fresh = _like(model, model.space)
+    archs = model.space.sample(2, torch.Generator().manual_seed(0)).to(model.device)
+    with torch.enable_grad():
+        mu, logvar = fresh.encode(archs)
+        names, weights = zip(*fresh.named_parameters(), strict=True)
+        slopes = torch.autograd.grad(mu.sum() + logvar.sum(), weights, allow_unused=True)
+    return {name for name, slope in zip(names, slopes, strict=True) if slope is not None}
 
 
 def enlarge(model: M, space: SearchSpace, new_places: str = "refuse") -> M:
@@ -61,9 +70,14 @@ def enlarge(model: M, space: SearchSpace, new_places: str = "refuse") -> M:
     if new_places not in ("refuse", "repeat"):
         raise InvalidValues(f"new_places must be refuse or repeat (got {new_places!r})")
     extra = space.max_nodes - model.space.max_nodes
-    if space.vocabulary != model.space.vocabulary or extra < 0:
+    if space.vocabulary != model.space.vocabulary:
         raise SpaceMismatch(
-            f"expected a space of {model.space.name}'s operations and at least {model.space.max_nodes} vertices "
+            f"expected a space with the operations of {model.space.name}, {', '.join(model.space.vocabulary)} "
+            f"({space.name} has {', '.join(space.vocabulary)})"
+        )
+    if extra < 0:
+        raise SpaceMismatch(
+            f"expected a space of at least the {model.space.max_nodes} vertices of {model.space.name} "
             f"(got {space.name} with up to {space.max_nodes})"
         )
     bound = size_bound(model, space)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from torch import Tensor
 
-from graphnas.errors import InvalidValues
+from graphnas.errors import InvalidValues, MissingData
 from graphnas.models import GraphVAE, load_model
 from graphnas.spaces import Architectures
-from graphnas.state_dicts import find, is_shipped, list_pretrained
+from graphnas.state_dicts import find, is_place, is_shipped, list_pretrained
 from graphnas.train.evaluate import head_values
 from graphnas.train.fitted import FittedPredictor
 from graphnas.train.predictor_files import CONTENTS, LABELS, load_predictor
@@ -26,10 +26,22 @@ def load_ranker(name: str) -> Ranker:
     """A fitted predictor by its folder, or a VAE with a regression head by the name of shipped weights.
 
     Raises:
-        MissingData, CorruptFile, CheckpointMismatch: see :func:`load_predictor`.
+        MissingData: neither; CorruptFile, CheckpointMismatch: see :func:`load_predictor`.
         InvalidValues: shipped weights that learned no label.
     """
-    return load_head(name) if is_shipped(name) else load_predictor(Path(name))
+    if is_shipped(name):
+        return load_head(name)
+    if not is_place(name):
+        raise MissingData(
+            f"no predictor {name}: `graphnas train predictor` makes one, and shipped weights that rank are "
+            f"{', '.join(ranking_weights())}"
+        )
+    return load_predictor(Path(name))
+
+
+def ranking_weights() -> list[str]:
+    """Names of shipped weights with a regression head."""
+    return [card["name"] for card in list_pretrained() if "prediction_kendall" in card["metrics"]]
 
 
 def load_head(name: str) -> GraphVAE:
@@ -40,8 +52,8 @@ def load_head(name: str) -> GraphVAE:
     """
     model = load_model(find(name))
     if not isinstance(model, GraphVAE) or not model.predicts:
-        able = [card["name"] for card in list_pretrained() if "prediction_kendall" in card["metrics"]]
-        raise InvalidValues(f"{name} learned no label and ranks nothing: shipped weights that do are {', '.join(able)}")
+        able = ", ".join(ranking_weights())
+        raise InvalidValues(f"{name} learned no label and ranks nothing: shipped weights that do are {able}")
     return model
 
 

@@ -9,12 +9,16 @@ UNION = re.compile(
     r"Errors: .*; Given value type: .*?; Given value: (?P<value>.*)"
 )
 ONE = re.compile(r'Parser key "(?P<key>[^"]+)": Expected a (?P<types>.*?)\. Got value: (?P<value>.*)')
+FILE = re.compile(r'Parser key "(?P<key>[^"]+)": (?P<text>File does not exist: .*)')
 TYPE = re.compile(r"typing\.Literal\[(?P<names>[^]]*)\]|<class '(?P<kind>\w+)'>")
 WORDS = {"int": ["a whole number"], "float": ["a number"], "str": ["text"], "bool": ["true or false"], "NoneType": []}
 
 
 def reword(message: str) -> str:
-    """`--NAME: expected A, B or C (got VALUE)` where the message is about plain values, else the message as it is."""
+    """`--NAME: expected A, B or C (got VALUE)` where the message is about plain values, the option in front of one about a
+    file, else the message as it is."""
+    if (file := FILE.fullmatch(message)) is not None:
+        return f"--{file['key']}: {file['text']}"
     found = UNION.fullmatch(message) or ONE.fullmatch(message)
     if found is None or TYPE.sub("", found["types"]).strip(", "):
         return message

@@ -33,9 +33,10 @@ def resized_dag(space: DagSpace, max_nodes: int, max_edges: int | None, min_node
             f"expected 2 <= min_nodes <= max_nodes and an edge for all but one of min_nodes vertices (got {min_nodes} "
             f"to {max_nodes} vertices and {edges} edges)"
         )
-    numbers = sum(2 ** comb(n, 2) * space.num_labels ** (n - 2) for n in range(2, max_nodes + 1))
+    numbers = sum(labelled_graphs(n, space.num_labels) for n in range(2, max_nodes + 1))
     if numbers >= EXACT:
-        raise OutsideSpace(f"graphs of {max_nodes} vertices cannot be numbered exactly: expected fewer vertices")
+        most = largest_numbered(space.num_labels)
+        raise OutsideSpace(f"graphs of {max_nodes} vertices cannot be numbered exactly: expected at most {most}")
     kind = counted_kind(space)
     low = f"{min_nodes}to" if min_nodes > 2 else ""
     name = f"{kind.name}_{low}{max_nodes}{'' if edges == min(kind.max_edges, pairs) else f'e{edges}'}"
@@ -50,6 +51,19 @@ def resized_dag(space: DagSpace, max_nodes: int, max_edges: int | None, min_node
         limits |= {key: value for key, value in own if key == "__repr__" or not key.startswith("__")}
     made: DagSpace = type(f"{kind.__name__}Resized", (kind,), limits)()
     return made
+
+
+def labelled_graphs(num_nodes: int, num_labels: int) -> int:
+    """How many labelled graphs there are of so many vertices, all edges and labels of those between the ends."""
+    return int(2 ** comb(num_nodes, 2) * num_labels ** (num_nodes - 2))
+
+
+def largest_numbered(num_labels: int) -> int:
+    """The most vertices with which all labelled graphs can be numbered exactly."""
+    count, num_nodes = 0, 1
+    while (count := count + labelled_graphs(num_nodes + 1, num_labels)) < EXACT:
+        num_nodes += 1
+    return num_nodes
 
 
 def counted_kind(space: DagSpace) -> type[DagSpace]:

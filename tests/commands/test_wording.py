@@ -37,3 +37,10 @@ def test_a_wrong_value(word: str, text: str) -> None:
     with pytest.raises(UsageError) as found:
         parse(parser, [word])
     assert text in str(found.value) and str(found.value).endswith("(see `graphnas bo --help`)")
+
+
+def test_a_missing_file() -> None:
+    parser = make_parser("bo", "A command.")
+    parser.add_argument("--config", action="config")
+    with pytest.raises(UsageError, match="^--config: File does not exist: '.*none.yaml' "):
+        parse(parser, ["--config=none.yaml"])

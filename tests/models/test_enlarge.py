@@ -58,6 +58,14 @@ def test_places_are_named_and_repeated() -> None:
     assert torch.equal(weight[:, -1], weight[:, -2]) and weight.shape[1] == model.encoder.gru.weight_ih.shape[1] + 1
 
 
+def test_what_the_decoder_alone_reads_is_told_apart() -> None:
+    """The messages of D-VAE's encoder serve its decoder too; those of a graph convolution's are the decoder's."""
+    gate = "encoder.aggregators.0.gate.weight"
+    assert gate in size_bound(make("gcn_vae"), LARGE).rest
+    told = size_bound(make("dvae"), LARGE)
+    assert gate in told.encoder and not told.rest
+
+
 def test_the_global_generator_is_left_alone() -> None:
     model = make("svge")
     before = torch.random.get_rng_state()
@@ -75,7 +83,7 @@ def test_other_spaces_are_refused() -> None:
     model = make("svge")
     with pytest.raises(SpaceMismatch, match="operations"):
         enlarge(model, get_space("nb101"))
-    with pytest.raises(SpaceMismatch, match="at least 4"):
+    with pytest.raises(SpaceMismatch, match="at least the 4"):
         enlarge(model, get_space("toy_3"))
     with pytest.raises(InvalidValues, match="refuse or repeat"):
         enlarge(model, LARGE, "zero")
