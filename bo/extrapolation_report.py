@@ -34,7 +34,8 @@ def ranking(folder: Path) -> list[str]:
         return []
     small, larger = results[0]["made"]["labels"]
     fewer = min(small, results[0]["made"]["sizes"]["labels"])
-    head = f"Ranking {larger:,} larger cells by {fewer:,} labels of {results[0]['made']['small']}"
+    metric = f", {results[0]['metric']}" if results[0].get("metric") else ""
+    head = f"Ranking {larger:,} larger cells by {fewer:,} labels of {results[0]['made']['small']}{metric}"
     return [head, "", *ranking_table(results)]
 
 
@@ -44,10 +45,9 @@ def generated(folder: Path) -> list[str]:
     if not results:
         return []
     lines = ["Decoding beyond the trained size", "", *generation_table(results)]
-    quality = quality_table(results)
-    return lines + (
-        ["", "Mean labels (times 100) of what is decoded, where it has one", "", *quality] if quality else []
-    )
+    quality, metrics = quality_table(results), {one["made"]["labels"][1] for one in results if "labels" in one["made"]}
+    metric = metrics.pop() if len(metrics) == 1 else "label"
+    return lines + (["", f"Mean {metric} of what is decoded, where it has one", "", *quality] if quality else [])
 
 
 def pools(folder: Path) -> list[str]:

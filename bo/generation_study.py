@@ -145,7 +145,7 @@ def generation_table(results: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def quality_table(results: Sequence[dict[str, Any]]) -> list[str]:
-    """Lines of a Markdown table of mean labels, in the unit of the labels times 100."""
+    """Lines of a Markdown table of mean labels, in their unit."""
     groups: dict[str, list[Values]] = {}
     for result in results:
         if "quality" in result["values"]:
@@ -156,8 +156,7 @@ def quality_table(results: Sequence[dict[str, Any]]) -> list[str]:
     lines = table_head(titles)
     for name, found in groups.items():
         cells = [
-            interval_text([100 * one[key] for one in found if one[key] is not None], 2)
-            for key in ("best", "random", "all")
+            interval_text([one[key] for one in found if one[key] is not None], 4) for key in ("best", "random", "all")
         ]
         counts = [
             mean_confidence_interval([one[key] for one in found]).mean for key in ("best_labelled", "best_distinct")

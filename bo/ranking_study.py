@@ -103,7 +103,8 @@ def run_row(row: Row, seed: int, parts: SizeParts, study: RankingStudy) -> Path:
         return path
     torch.set_num_threads(1)
     values, note = measure_row(row, seed, parts, study)
-    return write_result(path, {"row": asdict(row), "seed": seed, "note": note, "made": made, "values": values})
+    about = {"row": asdict(row), "seed": seed, "metric": parts.metric, "note": note}
+    return write_result(path, {**about, "made": made, "values": values})
 
 
 def how_made(row: Row, seed: int, parts: SizeParts, study: RankingStudy) -> dict[str, Any]:

@@ -29,7 +29,7 @@ RAW = ("ridge", "gbdt", "gp", "blend")
 class SizeParts(NamedTuple):
     """Labels of small architectures to fit and choose with, and of larger ones to judge on.
 
-    Shapes: small [S], larger [L]; y float64.
+    Shapes: small [S], larger [L]; y float64, values of `metric`.
     """
 
     space: SearchSpace
@@ -37,6 +37,7 @@ class SizeParts(NamedTuple):
     small_y: Tensor
     larger: Architectures
     larger_y: Tensor
+    metric: str = ""
 
     @property
     def digest(self) -> str:
@@ -52,7 +53,8 @@ class SizeParts(NamedTuple):
         """The same without extrapolation: as many labels of larger ones to fit, the others to judge on."""
         rows = random_rows(torch.arange(len(self.larger_y)), len(self.larger_y), seed)
         fit, judge = rows[:count], rows[count:]
-        return SizeParts(self.space, self.larger[fit], self.larger_y[fit], self.larger[judge], self.larger_y[judge])
+        archs, y = self.larger, self.larger_y
+        return SizeParts(self.space, archs[fit], y[fit], archs[judge], y[judge], self.metric)
 
 
 def part_by_size(labels: Labels, most_nodes: int) -> SizeParts:
@@ -68,7 +70,7 @@ def part_by_size(labels: Labels, most_nodes: int) -> SizeParts:
             f"{int((~small).sum())})"
         )
     archs, y = labels.archs, labels.y
-    return SizeParts(labels.space, archs[small], y[small], archs[~small], y[~small])
+    return SizeParts(labels.space, archs[small], y[small], archs[~small], y[~small], labels.metric)
 
 
 @dataclass(frozen=True)

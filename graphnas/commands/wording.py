@@ -15,8 +15,8 @@ WORDS = {"int": ["a whole number"], "float": ["a number"], "str": ["text"], "boo
 
 
 def reword(message: str) -> str:
-    """`--NAME: expected A, B or C (got VALUE)` where the message is about plain values, the option in front of one about a
-    file, else the message as it is."""
+    """`--NAME: expected A, B or C (got VALUE)` where the message is about plain values; what is about a file gets the
+    option's name in front, the rest stays as it is."""
     if (file := FILE.fullmatch(message)) is not None:
         return f"--{file['key']}: {file['text']}"
     found = UNION.fullmatch(message) or ONE.fullmatch(message)
