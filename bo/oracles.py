@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable
 from functools import cached_property
 from typing import NamedTuple, Protocol
 
 import torch
-from joblib.externals.loky import get_reusable_executor
 from torch import Tensor
 
 from graphnas.bo.labels import digest_of
-from graphnas.children import end_with
+from graphnas.bo.timed_call import TimedCall
 from graphnas.errors import InvalidValues, OutsideSpace
 from graphnas.spaces import Architectures, SearchSpace, get_space
 from graphnas.tables import Table
@@ -170,8 +168,7 @@ class CallableOracle:
         if not callable(function):
             raise InvalidValues(f"expected a function of an architecture's text (got {type(function).__name__})")
         self.space, self.function, self.timeout = get_space(space), function, timeout
-        self.ready: object = None
-        self.begun = 0.0
+        self.in_process, self.begun = TimedCall(function), 0.0
 
     def __call__(self, arch: Architectures) -> Answer:
         text, self.begun = self.space.format(arch)[0], time.perf_counter()
@@ -184,23 +181,11 @@ class CallableOracle:
         Raises:
             Exception: whatever it raises; TimeoutError.
         """
-        return float(self.function(text)) if self.timeout is None else self.in_process(text, self.timeout)
-
-    def in_process(self, text: str, timeout: float) -> float:
-        """The function's result from another process, which does not outlive the time-out.
-
-        A new process rather than a fork: OpenMP's threads, which torch has started here, would hang in a fork.
-        """
-        executor = get_reusable_executor(max_workers=1, timeout=None)
-        if executor is not self.ready:  # starting the process and loading the function's modules is not its time
-            executor.submit(end_with, os.getpid()).result()
-            executor.submit(callable, self.function).result()
-            self.ready, self.begun = executor, time.perf_counter()
-        try:
-            return float(executor.submit(self.function, text).result(timeout))
-        except TimeoutError:
-            executor.shutdown(kill_workers=True)
-            raise TimeoutError(f"no answer within {timeout:g} s") from None
+        if self.timeout is None:
+            return float(self.function(text))
+        if self.in_process.start():  # which is not the function's time
+            self.begun = time.perf_counter()
+        return float(self.in_process(text, self.timeout))
 
 
 def boosted_oracle(table: Table, metric: str | None = None, seed: int = 0, minimise: bool = False) -> PredictorOracle:

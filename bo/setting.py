@@ -93,7 +93,8 @@ class Setting:
     def goal(self) -> str:
         """What is searched for, in words."""
         source = f" of {self.asked.table.source}" if isinstance(self.asked, TableOracle) else ""
-        return f"the {'lowest' if self.config.oracle.minimise else 'highest'} {self.metric}{source}"
+        cheap = "" if self.config.cost is None else f" at the fewest {self.config.cost}"
+        return f"the {'lowest' if self.config.oracle.minimise else 'highest'} {self.metric}{source}{cheap}"
 
     @property
     def asked(self) -> Oracle:

@@ -77,7 +77,7 @@ def enlarge(model: M, space: SearchSpace, new_places: str = "refuse") -> M:
         )
     if extra < 0:
         raise SpaceMismatch(
-            f"expected a space of at least the {model.space.max_nodes} vertices of {model.space.name} "
+            f"expected a space of at least {model.space.max_nodes} vertices, as {model.space.name} has "
             f"(got {space.name} with up to {space.max_nodes})"
         )
     bound = size_bound(model, space)

@@ -33,7 +33,7 @@ def load_ranker(name: str) -> Ranker:
         return load_head(name)
     if not is_place(name):
         raise MissingData(
-            f"no predictor {name}: `graphnas train predictor` makes one, and shipped weights that rank are "
+            f"no predictor in {name}: `graphnas train predictor` makes one, and shipped weights that rank are "
             f"{', '.join(ranking_weights())}"
         )
     return load_predictor(Path(name))

@@ -120,7 +120,7 @@ def test_what_cannot_go_on_is_refused() -> None:
     for name, space, message in (
         ("svge", "toy_3", "at least 4 vertices"),
         ("svge", "toy_4", "more than 4 vertices"),
-        ("svge", "nb101_8", "toy_4's operations"),
+        ("svge", "nb101_8", "the operations of toy_4"),
         ("arch2vec", "toy", "a code for every vertex"),
         ("svae", "toy", "weights for every place.*--new_places repeat"),
     ):

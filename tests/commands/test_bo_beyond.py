@@ -67,7 +67,7 @@ def test_a_space_that_nobody_judges_is_ranked(
     [
         (["--beyond=toy_4"], "expected a space of more than 4 vertices (got toy_4 with up to 4)"),
         (["--beyond=toy_3"], "at least 4 vertices"),
-        (["--beyond=nb101"], "expected a space of toy_4's operations"),
+        (["--beyond=nb101"], "expected a space with the operations of toy_4"),
         (["--beyond=toys"], "unknown"),
         (["--beyond=toy", "--compare"], "leave --compare out"),
         (["--beyond=toy", "--cost=params"], "leave --cost out"),

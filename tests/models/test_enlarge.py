@@ -83,7 +83,7 @@ def test_other_spaces_are_refused() -> None:
     model = make("svge")
     with pytest.raises(SpaceMismatch, match="operations"):
         enlarge(model, get_space("nb101"))
-    with pytest.raises(SpaceMismatch, match="at least the 4"):
+    with pytest.raises(SpaceMismatch, match="at least 4"):
         enlarge(model, get_space("toy_3"))
     with pytest.raises(InvalidValues, match="refuse or repeat"):
         enlarge(model, LARGE, "zero")

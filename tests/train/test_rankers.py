@@ -20,7 +20,7 @@ def test_shipped_heads_rank() -> None:
 
 
 def test_what_is_no_ranker(tmp_path: Path) -> None:
-    with pytest.raises(MissingData, match="no predictor nosuch: .* that rank are svge_nb201-digits"):
+    with pytest.raises(MissingData, match="no predictor in nosuch: .* that rank are svge_nb201-digits"):
         load_ranker("nosuch")
     with pytest.raises(MissingData, match="no predictor in .*: `graphnas train predictor` makes one"):
         load_ranker(str(tmp_path))
