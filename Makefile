@@ -8,6 +8,8 @@ INPUTS := setup.py pyproject.toml constraints.txt
 
 # Folders here carry short names such as datasets/: keep the working directory off sys.path.
 export PYTHONSAFEPATH := 1
+# Tests start a hundred processes: let the first compile what the others import.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test test-slow bench zoo clean
 
@@ -18,7 +20,7 @@ test: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist worksteal
 
 test-slow: $(VENV)/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 -m "slow and not download and not gpu" --timeout 3600

@@ -14,6 +14,12 @@ import torch
 
 torch.set_num_threads(1)
 
+PRELOADED = [
+    *(f"graphnas.commands.{name}" for name in ("train_cli", "evaluate_cli", "network_cli", "bo_cli")),
+    "lightning_fabric", "sklearn.datasets", "botorch.fit", "matplotlib.backends.backend_agg", "graphnas.plot.search_curves",
+]  # fmt: skip
+"""The commands, and what they import only once they are at work."""
+
 PRELUDE = """
 import os, sys
 os.environ.update({environment!r})
@@ -42,8 +48,7 @@ class Started:
 def start(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Started]:
     """Runs Python source in a process of its own, forked from one that has imported what training needs."""
     context = get_context("forkserver")
-    commands = ("train_cli", "evaluate_cli", "network_cli", "bo_cli")
-    context.set_forkserver_preload([f"graphnas.commands.{name}" for name in commands])
+    context.set_forkserver_preload(PRELOADED)
 
     def begin(source: str, **environment: str) -> Started:
         folder = tmp_path_factory.mktemp("process")

@@ -63,8 +63,8 @@ def run(command: str, arguments: Sequence[str]) -> None:
     """Train and measure what is missing, write the report, print it."""
     options = parse(make_board_parser(command), arguments)
     check_range(options, 1, "seeds", "jobs")
-    folder, configs = Path(options.out), plan(options)
     check_spaces(options)
+    folder, configs = Path(options.out), [] if options.report else plan(options)
     labels = {space: Labels(*source) for space, source in read_sources(options.labels).items()}
     failures = [] if options.report else measure(options, configs, labels, folder)
     entries, raw = read_results(folder)

@@ -19,6 +19,8 @@ from graphnas.errors import GraphnasError
 from graphnas.spaces import get_space
 from graphnas.testing import seeded
 
+pytestmark = pytest.mark.usefixtures("brief_gp")
+
 WORDS = ["leaderboard", "vae", "--models", "arch2vec", "--spaces", "nb201", "--seeds", "1", "--quick"]
 
 

@@ -125,6 +125,7 @@ def listed(tmp_path: Path) -> list[str]:
     return ["models", "build", f"--list={tmp_path / 'zoo.yaml'}", *out]
 
 
+@pytest.mark.usefixtures("brief_gp")
 def test_build_makes_what_is_missing(listed: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(listed) == 0
     assert "svge_toy-small" in capsys.readouterr().out
@@ -144,6 +145,7 @@ def test_build_makes_what_is_missing(listed: list[str], tmp_path: Path, capsys: 
     assert main([*listed, "other*"]) == 2
 
 
+@pytest.mark.usefixtures("brief_gp")
 def test_build_refuses_what_is_below_the_bar(
     listed: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
