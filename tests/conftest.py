@@ -16,7 +16,7 @@ torch.set_num_threads(1)
 
 PRELOADED = [
     *(f"graphnas.commands.{name}" for name in ("train_cli", "evaluate_cli", "network_cli", "bo_cli")),
-    "lightning_fabric", "sklearn.datasets", "botorch.fit", "matplotlib.backends.backend_agg", "graphnas.plot.search_curves",
+    "lightning_fabric", "sklearn.datasets", "botorch.fit", "matplotlib.backends.backend_agg",
 ]  # fmt: skip
 """The commands, and what they import only once they are at work."""
 
