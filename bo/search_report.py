@@ -61,9 +61,8 @@ def evaluation_rows(setting: Setting, history: History) -> list[dict[str, Any]]:
     """Everything that is known of the evaluations of either space of a search as rows of a table, in their order."""
     rows = []
     for one, values in zip(history.evaluations, labels_of(setting, history.evaluations), strict=True):
-        more = (one.arch, one.seconds, one.error, one.answered, one.batch)
-        name, *others = zip(OWN_COLUMNS, more, strict=True)
-        rows.append(dict([name]) | values | dict(others))
+        paid = {"seconds": one.seconds, "failure": one.error, "answered": one.answered, "batch": one.batch}
+        rows.append({"architecture": one.arch} | values | paid)
     return rows
 
 
