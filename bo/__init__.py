@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         TableOracle,
         boosted_oracle,
     )
-    from graphnas.bo.pareto import ParetoBO, ParetoEvolution
+    from graphnas.bo.pareto import Front, ParetoBO, ParetoEvolution, front_of
     from graphnas.bo.pool_bo import PoolBO
     from graphnas.bo.search import Evaluation, History, run_search
     from graphnas.bo.searcher import Searcher
@@ -44,6 +44,7 @@ __all__ = [
     "CallableOracle",
     "Codes",
     "Evaluation",
+    "Front",
     "History",
     "LatentBO",
     "LatentCodes",
@@ -65,6 +66,7 @@ __all__ = [
     "TableOracle",
     "TrainingOracle",
     "boosted_oracle",
+    "front_of",
     "generate_beyond",
     "judge_search",
     "nar_search",
@@ -87,7 +89,7 @@ _MODULES = {
         "TableOracle",
         "boosted_oracle",
     ),
-    "pareto": ("ParetoBO", "ParetoEvolution"),
+    "pareto": ("Front", "ParetoBO", "ParetoEvolution", "front_of"),
     "pool_bo": ("PoolBO",),
     "search": ("Evaluation", "History", "run_search"),
     "searcher": ("Searcher",),

@@ -6,7 +6,7 @@ import warnings
 from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from botorch.utils.multi_objective.hypervolume import Hypervolume
@@ -18,6 +18,7 @@ from graphnas.bo.acquisition import CONFIDENCE
 from graphnas.bo.baselines import RegularisedEvolution
 from graphnas.bo.codes import Codes
 from graphnas.bo.pool_bo import PoolBO
+from graphnas.bo.searcher import Searcher
 from graphnas.bo.surrogates import ExactPosterior
 from graphnas.spaces import Architectures, SearchSpace
 
@@ -41,6 +42,32 @@ def front_numbers(values: Tensor, costs: Tensor) -> Tensor:
             ends[last : last + 1] = [pairs[row][1]]
         fronts[row] = last
     return fronts
+
+
+class Front(NamedTuple):
+    """F architectures that no other known one has a higher value and a lower cost than, cheapest first.
+
+    Shapes: archs [F]; values and costs float64 [F].
+    """
+
+    archs: Architectures
+    values: Tensor
+    costs: Tensor
+
+
+def front_of(searcher: Searcher, cost: str = "params") -> Front:
+    """The front of what any search was told, failed evaluations left out.
+
+    Args:
+        searcher: that was told something.
+        cost: `params` or `flops`, as :meth:`SearchSpace.cost` gives them.
+    """
+    good = ~searcher.values.isnan()
+    archs, values = searcher.archs[good], searcher.values[good]
+    costs = searcher.space.cost(archs)[cost].double()
+    first = (front_numbers(values, costs) == 0).nonzero().flatten()
+    rows = first[costs[first].argsort(stable=True)]
+    return Front(archs[rows], values[rows], costs[rows])
 
 
 def hypervolume(values: Tensor, costs: Tensor, worst: tuple[float, float], best: tuple[float, float]) -> float:

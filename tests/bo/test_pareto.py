@@ -9,12 +9,28 @@ from botorch.utils.multi_objective.pareto import is_non_dominated
 from torch import Tensor
 from torch.utils import cpp_extension
 
+from graphnas.bo.baselines import RandomSearch
 from graphnas.bo.codes import Codes, RawCodes
-from graphnas.bo.pareto import ParetoBO, ParetoEvolution, front_numbers, hypervolume
+from graphnas.bo.pareto import ParetoBO, ParetoEvolution, front_numbers, front_of, hypervolume
 from graphnas.bo.searcher import Searcher
 from graphnas.spaces import Architectures
 from graphnas.testing import seeded
 from tests.bo.searches import SPACE, score
+
+
+def test_the_front_of_a_search() -> None:
+    search = RandomSearch(SPACE, 0)
+    assert len(front_of(search).archs) == 0
+    archs = search.ask(60)
+    values = score(archs)
+    values[::7] = torch.nan
+    search.tell(archs, values)
+    front, costs = front_of(search, "flops"), SPACE.cost(archs)["flops"].double()
+    good = ~values.isnan()
+    best = is_non_dominated(torch.stack([values, -costs], 1)[good], deduplicate=False)
+    assert sorted(SPACE.format(front.archs)) == sorted(SPACE.format(archs[good][best]))
+    assert front.costs.tolist() == sorted(front.costs.tolist()) == SPACE.cost(front.archs)["flops"].double().tolist()
+    assert front.values.tolist() == score(front.archs).tolist()
 
 
 @pytest.mark.parametrize("seed", range(20))
