@@ -13,7 +13,7 @@ from torch import Tensor
 
 from graphnas.bo.labels import digest_of
 from graphnas.bo.timed_call import TimedCall
-from graphnas.errors import InvalidValues, OutsideSpace
+from graphnas.errors import InvalidValues, OutsideSpace, reason_of
 from graphnas.spaces import Architectures, SearchSpace, get_space
 from graphnas.tables import Table
 
@@ -49,7 +49,7 @@ def guarded(evaluate: Callable[[], Answer]) -> Answer:
         value, test, seconds = (float(number) for number in answer[:3])
         answer = Answer(value, test, seconds, str(answer.error), str(answer.answered))
     except (Exception, SystemExit) as failure:  # whatever an oracle of the user's does is an answer
-        return Answer(math.nan, math.nan, 0.0, " ".join(f"{type(failure).__name__}: {failure}".split()))
+        return Answer(math.nan, math.nan, 0.0, reason_of(failure))
     if not answer.error and not math.isfinite(answer.value):
         answer = answer._replace(error=f"expected a finite number (got {answer.value})")
     return answer._replace(
@@ -154,38 +154,40 @@ class CallableOracle:
         space: name or object.
         function: text of one architecture -> a number, higher is better.
         timeout: seconds after which an evaluation has failed. The function then runs in a process of its own, which
-            is ended then; None calls it directly.
+            is ended then: what it changes outside of itself is not seen here. None calls it directly.
 
     Raises:
-        InvalidValues: a time-out that is not positive, or what cannot be called.
+        InvalidValues: a time-out that is not positive, what cannot be called, or cannot be sent to another process.
     """
 
     def __init__(
         self, space: SearchSpace | str, function: Callable[[str], float], timeout: float | None = None
     ) -> None:
-        if timeout is not None and not timeout > 0:
-            raise InvalidValues(f"timeout must be positive (got {timeout})")
+        if timeout is not None and (not isinstance(timeout, int | float) or not timeout > 0):
+            raise InvalidValues(f"timeout must be a positive number of seconds (got {timeout!r})")
         if not callable(function):
             raise InvalidValues(f"expected a function of an architecture's text (got {type(function).__name__})")
         self.space, self.function, self.timeout = get_space(space), function, timeout
-        self.in_process, self.begun = TimedCall(function), 0.0
+        self.in_process = None if timeout is None else TimedCall(function)
+        self.begun = 0.0
 
     def __call__(self, arch: Architectures) -> Answer:
         text, self.begun = self.space.format(arch)[0], time.perf_counter()
-        answer = guarded(lambda: Answer(self.measure(text), math.nan, 0.0, ""))
+        answer = guarded(lambda: self.answer(text))
         return answer._replace(seconds=time.perf_counter() - self.begun)
 
-    def measure(self, text: str) -> float:
-        """The function's result.
+    def answer(self, text: str) -> Answer:
+        """What the function says.
 
         Raises:
             Exception: whatever it raises; TimeoutError.
         """
-        if self.timeout is None:
-            return float(self.function(text))
+        if self.in_process is None or self.timeout is None:
+            return Answer(float(self.function(text)), math.nan, 0.0, "")
         if self.in_process.start():  # which is not the function's time
             self.begun = time.perf_counter()
-        return float(self.in_process(text, self.timeout))
+        value, error = self.in_process(text, self.timeout)
+        return Answer(value, math.nan, 0.0, error)
 
 
 def boosted_oracle(table: Table, metric: str | None = None, seed: int = 0, minimise: bool = False) -> PredictorOracle:

@@ -95,3 +95,8 @@ class UnknownName(GraphnasError, KeyError, ValueError):
 
     def __str__(self) -> str:
         return self.text
+
+
+def reason_of(failure: BaseException) -> str:
+    """One line on what was raised: its kind and its words."""
+    return " ".join(f"{type(failure).__name__}: {failure}".split())
