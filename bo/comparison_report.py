@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import ttest_rel, wilcoxon
 
-from graphnas.bo.config import SearchConfig
+from graphnas.bo.config import OracleConfig, SearchConfig
 from graphnas.bo.pareto import hypervolume
 from graphnas.bo.search import History
 from graphnas.checkpoint import write_text
@@ -45,6 +45,12 @@ def value_curves(histories: Mapping[str, Mapping[int, History]]) -> Curves:
     return {
         method: {seed: history.best_so_far() for seed, history in runs.items()} for method, runs in histories.items()
     }
+
+
+def best_label(oracle: OracleConfig) -> str:
+    """What curves show, in words."""
+    by = "" if oracle.label == oracle.value_label else f" by {oracle.value_label}"
+    return f"{oracle.label} of the best{by} so far"
 
 
 def times(curves: Curves, sign: float) -> Curves:
@@ -87,29 +93,44 @@ def hypervolume_curve(rows: NDArray[np.float64], worst: tuple[float, float], bes
     return [hypervolume(values[:count], costs[:count], worst, best) for count in range(1, len(rows) + 1)]
 
 
-def at(curve: Sequence[float], count: int) -> float:
-    """Value after `count` evaluations, the last one of a search that found no more."""
-    return curve[min(count, len(curve)) - 1]
+def looks(config: SearchConfig) -> dict[str, float]:
+    """Where the tables look: title -> evaluations, or simulated seconds where the budget is of these."""
+    if config.max_seconds is not None:
+        return {f"after {share * config.max_seconds:.3g} s": share * config.max_seconds for share in SHARES}
+    counts = sorted({max(1, round(share * config.queries)) for share in SHARES})
+    return {f"after {count}": count for count in counts}
 
 
-def rows_of(curves: Curves, queries: int, sign: float = 1.0) -> list[dict[str, str]]:
+def spent_by(history: History, config: SearchConfig, limit: float) -> int:
+    """How many evaluations of a search there were within so many evaluations, or simulated seconds."""
+    if config.max_seconds is None:
+        return min(int(limit), len(history.evaluations))
+    seconds = np.cumsum([one.seconds for one in history.evaluations])
+    return int((seconds <= limit).sum()) if limit < config.max_seconds else len(seconds)
+
+
+def rows_of(
+    curves: Curves, histories: Mapping[str, Mapping[int, History]], config: SearchConfig, sign: float = 1.0
+) -> list[dict[str, str]]:
     """One row per method, best first: mean and interval at shares of the budget, paired tests against the first.
 
     Args:
         curves: higher is better.
-        queries: the budget.
+        histories: behind them.
+        config: says what the budget was.
         sign: by which values are multiplied for display.
     """
-    counts = sorted({max(1, round(share * queries)) for share in SHARES})
-    final = {method: {seed: at(curve, queries) for seed, curve in runs.items()} for method, runs in curves.items()}
+    final = {method: {seed: curve[-1] for seed, curve in runs.items()} for method, runs in curves.items()}
     means = {method: float(np.mean(list(values.values()))) for method, values in final.items()}
     order = sorted(final, key=lambda method: (np.isnan(means[method]), -means[method]))
     digits, rows = digits_of([list(values.values()) for values in final.values()]), []
     for method in order:
         runs = curves[method]
         row = {"method": method, "seeds": str(len(runs))}
-        for count in counts:
-            row[f"after {count}"] = interval_text([sign * at(curve, count) for curve in runs.values()], digits)
+        for title, limit in looks(config).items():
+            spent = {seed: spent_by(histories[method][seed], config, limit) for seed in runs}
+            values = [sign * curve[spent[seed] - 1] if spent[seed] else math.nan for seed, curve in runs.items()]
+            row[title] = interval_text(values, digits)
         rows.append(row | paired_tests(final[order[0]], final[method]))
     return rows
 
@@ -163,12 +184,12 @@ def write_report(histories: Mapping[str, Mapping[int, History]], config: SearchC
     """
     if not histories or not all(len(history.evaluations) for runs in histories.values() for history in runs.values()):
         raise InvalidValues("expected at least one search, and an evaluation of each")
-    sign, label = config.oracle.sign, f"{config.oracle.label} of the best so far"
+    sign, label = config.oracle.sign, best_label(config.oracle)
     curves, scale = value_curves(histories), ""
     if config.cost is not None:
         curves, sign, scale = hypervolume_curves(histories, config), 1.0, SCALE
         label = f"hypervolume of {config.oracle.value_label} and {config.cost}"
-    rows = rows_of(curves, config.queries, sign)
+    rows = rows_of(curves, histories, config, sign)
     if config.start:
         rows = [row | {"above the start": above_start(histories[row["method"]])} for row in rows]
     if any(one.answered for runs in histories.values() for run in runs.values() for one in run.evaluations):

@@ -125,8 +125,8 @@ class SearchConfig:
     pool_size: int = POOL_LIMIT
     """Most architectures in the pool."""
     cost: Cost | None = None
-    """Second objective, to be kept low: parameters or FLOPs of the whole network, as the space counts them; the result
-    is then a Pareto front."""
+    """Second objective, to be kept low: parameters or FLOPs of the whole network, as the space counts them (not of a
+    smaller one that is trained on digits); the result is then a Pareto front."""
     max_params: float | None = None
     """Only architectures whose whole network has at most so many parameters, such as 500000."""
     max_flops: float | None = None

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from graphnas.bo.generation_study import generation_table, quality_table, read_generation
 from graphnas.bo.ranking_study import ranking_table, read_rows
@@ -13,8 +16,12 @@ from graphnas.train.board_text import table_head, table_line
 from graphnas.train.result_files import read_result
 
 
-def write_report(folder: Path) -> tuple[Path, str]:
+def write_report(folder: Path, settings: Mapping[str, Any]) -> tuple[Path, str]:
     """The report of all results in a folder: where it was written, and its text.
+
+    Args:
+        folder: of the study.
+        settings: of the command that has made the last of them; written below.
 
     Raises:
         GraphnasError: nothing was measured yet.
@@ -24,7 +31,8 @@ def write_report(folder: Path) -> tuple[Path, str]:
     if not parts:
         raise GraphnasError(f"{folder} has no finished result to report")
     text = "\n\n".join(parts)
-    return write_text(folder / "extrapolation.md", text + "\n"), text
+    below = f"\n\nThe last command's settings:\n\n```json\n{json.dumps(settings, indent=1)}\n```" if settings else ""
+    return write_text(folder / "extrapolation.md", text + below + "\n"), text
 
 
 def ranking(folder: Path) -> list[str]:

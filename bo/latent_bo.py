@@ -62,6 +62,7 @@ class LatentBO(PoolBO):
 
     Raises:
         SpaceMismatch: a model of another space.
+        InvalidArchitecture: a pool of another space.
         InvalidValues: an unknown proposal, target or incumbent.
         UnknownName: an unknown acquisition or surrogate.
 
@@ -91,6 +92,8 @@ class LatentBO(PoolBO):
             raise InvalidValues(f"proposal must be {', '.join(get_args(Proposal))} (got {proposal!r})")
         if incumbent not in ("observed", "box"):
             raise InvalidValues(f"incumbent must be observed or box (got {incumbent!r})")
+        if pool is not None:
+            space.check(pool)
         codes = codes or LatentCodes(model, default_pool(space, seed) if pool is None else pool, dim)
         super().__init__(codes, acquisition, seed, surrogate, initial, targets)
         self.proposal, self.draws, self.incumbent = proposal, draws, incumbent

@@ -20,6 +20,7 @@ from graphnas.bo.codes import Codes
 from graphnas.bo.pool_bo import PoolBO
 from graphnas.bo.searcher import Searcher
 from graphnas.bo.surrogates import ExactPosterior
+from graphnas.errors import UnknownName
 from graphnas.spaces import Architectures, SearchSpace
 
 if TYPE_CHECKING:
@@ -44,6 +45,18 @@ def front_numbers(values: Tensor, costs: Tensor) -> Tensor:
     return fronts
 
 
+def costs_of(space: SearchSpace, archs: Architectures, cost: str) -> Tensor:
+    """What architectures cost, float64 [B].
+
+    Raises:
+        UnknownName: a cost that the space does not count.
+    """
+    costs = space.cost(archs)
+    if cost not in costs:
+        raise UnknownName("cost", cost, costs)
+    return costs[cost].double()
+
+
 class Front(NamedTuple):
     """F architectures that no other known one has a higher value and a lower cost than, cheapest first.
 
@@ -61,10 +74,13 @@ def front_of(searcher: Searcher, cost: str = "params") -> Front:
     Args:
         searcher: that was told something.
         cost: `params` or `flops`, as :meth:`SearchSpace.cost` gives them.
+
+    Raises:
+        UnknownName: another cost.
     """
     good = ~searcher.values.isnan()
     archs, values = searcher.archs[good], searcher.values[good]
-    costs = searcher.space.cost(archs)[cost].double()
+    costs = costs_of(searcher.space, archs, cost)
     first = (front_numbers(values, costs) == 0).nonzero().flatten()
     rows = first[costs[first].argsort(stable=True)]
     return Front(archs[rows], values[rows], costs[rows])
@@ -89,11 +105,14 @@ class ParetoBO(PoolBO):
         cost: `params` or `flops`, as :meth:`SearchSpace.cost` gives them.
         seed: of all draws.
         initial: random architectures before the first fit.
+
+    Raises:
+        UnknownName: another cost.
     """
 
     def __init__(self, codes: Codes, cost: str = "params", seed: int = 0, initial: int = 10) -> None:
         super().__init__(codes, seed=seed, initial=initial)
-        costs = self.space.cost(codes.archs)[cost].double()
+        costs = costs_of(self.space, codes.archs, cost)
         self.cost, self.least, self.most = cost, float(costs.min()), float(costs.max())
         self.pool_costs = self.scaled(costs)
 

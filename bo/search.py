@@ -107,7 +107,7 @@ def run_search(
         report: called after every new evaluation.
 
     Raises:
-        InvalidValues: fewer than one query or architecture at a time.
+        InvalidValues: fewer than one query or architecture at a time, or no oracle.
         SpaceMismatch: an oracle of another space.
         OutsideSpace: there is nothing at all to evaluate.
         CorruptFile: a journal that is none, or of another search.
@@ -124,10 +124,11 @@ def run_search(
             count = min(past[done].batch or count, max(queries, len(past)) - done)
         try:
             archs = searcher.ask(count)
-        except OutsideSpace:
+        except OutsideSpace as error:
             if not history.evaluations:
                 raise
-            break  # everything was evaluated
+            log.warning("the search ends after %d of %d evaluations: %s", done, queries, error)
+            break
         values = []
         for text, row in zip(searcher.space.format(archs), range(len(archs)), strict=True):
             done = len(history.evaluations)
@@ -158,6 +159,10 @@ def check_search(searcher: Searcher, oracle: Oracle, queries: int, batch_size: i
     if queries < 1 or batch_size < 1 or queries != int(queries) or batch_size != int(batch_size):
         raise InvalidValues(
             f"expected at least 1 query and 1 at a time, in whole numbers (got {queries}, {batch_size})"
+        )
+    if not hasattr(oracle, "space"):
+        raise InvalidValues(
+            f"expected an oracle (got {type(oracle).__name__}): CallableOracle(space, function) makes one of a function"
         )
     if oracle.space.name != searcher.space.name:
         raise SpaceMismatch(f"the oracle is about {oracle.space.name}, the search about {searcher.space.name}")

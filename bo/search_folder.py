@@ -61,14 +61,18 @@ def claim(
     try:
         found = dict(json.loads(path.read_text()))
     except (ValueError, TypeError) as error:
-        raise CorruptFile(f"{path} is damaged: choose another --out") from error
+        raise CorruptFile(f"{path} is damaged: delete it and run the same command again") from error
     missing, names = object(), sorted({*own, *found} - {DIGEST})
     other = [name for name in names if own.get(name, missing) != found.get(name, missing)]
-    changes = ", ".join(f"{name} {found.get(name)}, now {own.get(name)}" for name in other)
-    if not grows or not {*other} <= {*BUDGETS}:
-        if other:
-            raise GraphnasError(f"{folder} holds a search with other settings ({changes}): choose another --out")
-    elif any(limit(own, name) < limit(found, name) for name in other):
+    wrong = [name for name in other if name not in BUDGETS]
+    changes = ", ".join(f"{name} {found.get(name)}, now {own.get(name)}" for name in wrong or other)
+    if wrong:
+        raise GraphnasError(f"{folder} holds a search with other settings ({changes}): choose another --out")
+    if other and not grows:
+        raise GraphnasError(
+            f"{folder} holds a search in two spaces, whose budget cannot change ({changes}): choose another --out"
+        )
+    if any(limit(own, name) < limit(found, name) for name in other):
         raise GraphnasError(
             f"{folder} holds a search with a larger budget ({changes}): it may only grow, choose another --out for less"
         )

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from graphnas.bo.codes import LatentCodes
+from graphnas.bo.comparison_report import best_label
 from graphnas.bo.config import SearchConfig
 from graphnas.bo.pareto import front_numbers
 from graphnas.bo.search import Evaluation, History, in_unit
@@ -113,13 +114,14 @@ def write_search_report(setting: Setting, history: History, folder: Path) -> lis
     if not good:
         return paths
     curve = {config.method: {config.seed: [sign * value for value in history.best_so_far()]}}
-    title = f"{setting.reported} of the best so far"
+    title = best_label(setting.named)
     paths.append(search_curves(curve, folder / "curve.png", title, falling=sign < 0))
     best = setting.space.parse([one.found for one in good[:DRAWN]])
     titles = [f"{one.value:.5g}" for one in good[:DRAWN]]
     paths.append(grid_of_architectures(best, setting.space.vocabulary, folder / "best.png", titles))
     if setting.model is not None:
-        paths.append(draw_latent(setting.latent, setting.space.parse([one.found for one in good]), good, folder))
+        archs = setting.space.parse([one.found for one in good])
+        paths.append(draw_latent(setting.latent, archs, good, setting.metric, folder))
     if config.cost is not None:
         costs = costs_of(setting, setting.space.parse([one.found for one in good]))
         values = torch.tensor([one.value for one in good])
@@ -129,7 +131,9 @@ def write_search_report(setting: Setting, history: History, folder: Path) -> lis
     return paths
 
 
-def draw_latent(codes: LatentCodes, archs: Architectures, evaluations: list[Evaluation], folder: Path) -> Path:
+def draw_latent(
+    codes: LatentCodes, archs: Architectures, evaluations: list[Evaluation], metric: str, folder: Path
+) -> Path:
     """Pool and evaluated architectures on two principal components, the latter coloured by value."""
     from graphnas.train.evaluate import encode_all
 
@@ -137,7 +141,7 @@ def draw_latent(codes: LatentCodes, archs: Architectures, evaluations: list[Eval
     points = torch.cat([background, encode_all(codes.model, archs).cpu()])
     values = torch.full((len(points),), math.nan)
     values[len(background) :] = torch.tensor([one.value for one in evaluations])
-    return latent_map(points, folder / "latent.png", values, "value of what was evaluated")
+    return latent_map(points, folder / "latent.png", values, f"{metric} of what was evaluated")
 
 
 def as_csv(rows: list[dict[str, Any]]) -> str:

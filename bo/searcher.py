@@ -29,6 +29,9 @@ class Searcher(ABC):
         space: name or object.
         seed: of all draws.
 
+    Raises:
+        InvalidValues: a seed that is no whole number.
+
     Attributes:
         archs: N architectures told so far.
         values: float64 [N], NaN where an evaluation failed.
@@ -38,6 +41,8 @@ class Searcher(ABC):
     pool: Architectures | None = None
 
     def __init__(self, space: SearchSpace | str, seed: int = 0) -> None:
+        if not isinstance(seed, int):
+            raise InvalidValues(f"expected a whole number as the seed (got {seed!r})")
         self.space, self.seed = get_space(space), seed
         self.archs = Architectures.empty(self.space.max_nodes)
         self.values = torch.zeros(0, dtype=torch.float64)
@@ -78,7 +83,9 @@ class Searcher(ABC):
             chosen = Architectures.concat([chosen, self.unseen(found.widen(self.space.max_nodes), wanted)])
         if not len(chosen):
             where = self.space.name if self.pool is None else f"the pool of {len(self.pool)} in {self.space.name}"
-            raise OutsideSpace(f"nothing new to evaluate in {where} after {len(self.seen)} architectures")
+            raise OutsideSpace(
+                f"nothing new to evaluate in {where} after {len(self.seen)} architectures, isomorphic ones counted once"
+            )
         return chosen
 
     def unseen(self, archs: Architectures, limit: int) -> Architectures:

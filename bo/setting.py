@@ -92,7 +92,9 @@ class Setting:
     @property
     def goal(self) -> str:
         """What is searched for, in words."""
-        source = f" of {self.asked.table.source}" if isinstance(self.asked, TableOracle) else ""
+        by = self.config.oracle.predictor or self.config.oracle.labels
+        source = self.asked.table.source if isinstance(self.asked, TableOracle) else by
+        source = f" of {source}" if source else ""
         cheap = "" if self.config.cost is None else f" at the fewest {self.config.cost}"
         return f"the {'lowest' if self.config.oracle.minimise else 'highest'} {self.metric}{source}{cheap}"
 

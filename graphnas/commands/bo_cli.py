@@ -94,6 +94,8 @@ def read_options(arguments: Sequence[str]) -> Namespace:
 
 
 ONLY_COMPARED = ("methods", "seeds", "jobs")
+WITH_SURROGATE = ("latent", "raw_gp")
+SURROGATE_ONLY = ("acquisition", "surrogate", "proposal", "targets", "incumbent")
 NOT_COMPARED = {"method": "--methods says which", "seed": "--seeds N are the seeds 0, 1, ..."}
 
 
@@ -113,6 +115,18 @@ def check_options(options: Namespace, arguments: Sequence[str]) -> None:
     for name, instead in NOT_COMPARED.items():
         if f"--{name}" in given and options.compare:
             raise UsageError(f"--{name} has no meaning with --compare, where {instead}")
+
+
+def check_method(options: Namespace, arguments: Sequence[str]) -> None:
+    """Refuse settings of a surrogate for one search that has none.
+
+    Raises:
+        UsageError: naming the first.
+    """
+    given = {word.partition("=")[0].removeprefix("--") for word in arguments if word.startswith("--")}
+    for name in SURROGATE_ONLY:
+        if name in given and not options.compare and options.method not in WITH_SURROGATE:
+            raise UsageError(f"--{name} has no meaning for --method {options.method}, which has no surrogate")
 
 
 def to_config(options: Namespace) -> SearchConfig:
@@ -135,6 +149,7 @@ def run(command: str, arguments: Sequence[str]) -> None:
     for method in methods:
         METHODS[method]  # an unknown one is told before anything is loaded
     check_names(config)
+    check_method(options, arguments)
     model = open_model(config)
     if options.compare:
         compare(config, model, options)
@@ -212,6 +227,8 @@ def summary(config: SearchConfig, history: History, snapped: int) -> str:
     spent, parts = len(history.evaluations), [failures_text([history])]
     if snapped:
         parts.append(f"{snapped} answered with the nearest labelled architecture")
+    if config.method in WITH_SURROGATE and config.start + spent <= config.initial:
+        parts.append(f"all of them random, before the first choice of {config.method} (--initial {config.initial})")
     if history.seconds:
         parts.append(f"{history.seconds:,.0f} s of training")
     if spent < config.queries and history.seconds < (config.max_seconds or math.inf):

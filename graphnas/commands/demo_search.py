@@ -88,7 +88,7 @@ def search_chapter(setting: Setting, histories: Histories, folder: str) -> list[
         "Gaussian process on these chooses the one to evaluate next by validation accuracy. Test accuracy of the best "
         "so far:",
         "",
-        *markdown(rows_of(value_curves(histories), config.queries)).splitlines(),
+        *markdown(rows_of(value_curves(histories), histories, config)).splitlines(),
         "",
         f"Mean regret in validation accuracy, the optimum of the table less the best found: {words}.",
         "",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from jsonargparse import Namespace
 
@@ -67,7 +68,7 @@ def run(command: str, arguments: Sequence[str]) -> None:
     from graphnas.bo.extrapolation_report import write_report
     from graphnas.bo.extrapolation_runs import RUNS
 
-    folder, failures = Path(options.out), []
+    folder, failures, done = Path(options.out), [], 0
     work: list[tuple[str, list[tuple[str, Callable[[], object]]]]] = [
         (part, RUNS[part](options, folder)) for part in ([] if options.report else options.parts)
     ]  # all of it before the first job, so that a wrong name is told at once
@@ -76,14 +77,28 @@ def run(command: str, arguments: Sequence[str]) -> None:
             stderr(f"{part}: {title}")
             try:
                 job()
+                done += 1
             except GraphnasError as error:
                 failures.append(f"{part}: {title}: {error}")
                 stderr(failures[-1])
-    path, text = write_report(folder)
+    if failures and not done:  # what the folder holds was not asked for
+        raise GraphnasError(f"all {len(failures)} results are missing, the first: {failures[0]}")
+    path, text = write_report(folder, settings_of(options))
     print(text)
     stderr(str(path))
     if failures:
         raise GraphnasError(f"{len(failures)} results are missing, the first: {failures[0]}")
+
+
+def settings_of(options: Namespace) -> dict[str, Any]:
+    """What the report says of the command that has written it; of a mere `--report` nothing."""
+    if options.report:
+        return {}
+    kept = {name: value for name, value in options.as_dict().items() if name not in ("out", "report", "threads")}
+    return {
+        name: Path(value).name if name in ("labels", "layer_labels", "source_labels") and value else value
+        for name, value in kept.items()
+    }
 
 
 def read_options(arguments: Sequence[str]) -> Namespace:

@@ -19,7 +19,7 @@ def search_curves(
     """Mean over seeds against the number of evaluations, with the 95 % interval as a band.
 
     Args:
-        curves: method -> seed -> value after every evaluation; the mean runs to the end of the shortest.
+        curves: method -> seed -> value after every evaluation; one that ended sooner keeps its last value.
         path: file to write.
         label: what the values are.
         ceiling: a horizontal line, such as the optimum.
@@ -34,8 +34,8 @@ def search_curves(
     ax = figure.add_subplot(1, 1, 1)
     style(ax, "evaluations", label)
     for number, (method, runs) in enumerate(curves.items()):
-        length = min(map(len, runs.values()))
-        values = np.array([list(run[:length]) for run in runs.values()])
+        length = max(map(len, runs.values()))
+        values = np.array([[*run, *[run[-1]] * (length - len(run))] for run in runs.values()])
         colour, steps = COLOURS[number % len(COLOURS)], np.arange(1, length + 1)
         ax.plot(steps, values.mean(0), color=colour, label=f"{method} ({len(runs)})", linewidth=1.6)
         if len(runs) > 1:

@@ -49,7 +49,7 @@ def _build(name: str) -> SearchSpace:
     if name not in _SPACES:
         limits = _RESIZED.fullmatch(name)
         if limits is None or limits["base"] not in _SPACES:
-            raise UnknownName("search space", name, _SPACES)
+            raise UnknownName("search space", name, _SPACES, "a number of vertices may stand behind: nb101_8")
         edges = int(limits["edges"]) if limits["edges"] else None
         return _build(limits["base"]).resized(int(limits["nodes"]), edges, int(limits["low"] or 2))
     make = _SPACES[name]

@@ -11,7 +11,7 @@ import pytest
 from scipy.stats import t, ttest_rel, wilcoxon
 
 from graphnas.bo.comparison import run_one
-from graphnas.bo.comparison_report import hypervolume_curves, paired_tests, rows_of, write_report
+from graphnas.bo.comparison_report import hypervolume_curves, paired_tests, rows_of, value_curves, write_report
 from graphnas.bo.search import Evaluation, History
 from graphnas.bo.search_folder import read_histories, with_metric
 from graphnas.bo.search_report import ranked
@@ -133,9 +133,9 @@ def test_searches_that_ended_early_or_failed(tmp_path: Path) -> None:
 
 def test_small_differences_stay_visible() -> None:
     """Searches on a smooth oracle differ in the fourth decimal and less."""
-    narrow = rows_of({"a": {seed: [0.7485 + 1e-4 * seed] for seed in range(3)}, "b": {0: [0.7], 1: [0.7]}}, 1)
+    narrow = table({"a": {seed: [0.7485 + 1e-4 * seed] for seed in range(3)}, "b": {0: [0.7], 1: [0.7]}}, queries=1)
     assert narrow[0]["after 1"] == "0.74860 ± 0.00025" and narrow[1]["after 1"] == "0.70000 ± 0.00000"
-    wide = rows_of({"a": {seed: [10.0 * seed] for seed in range(3)}}, 1)
+    wide = table({"a": {seed: [10.0 * seed] for seed in range(3)}}, queries=1)
     assert wide[0]["after 1"].startswith("10.000 ± ")
 
 
@@ -149,8 +149,24 @@ def test_the_default_metric_has_its_name_in_the_report(tmp_path: Path) -> None:
 
 
 def test_the_last_value_of_a_short_search_counts_to_the_end() -> None:
-    rows = rows_of({"a": {0: [1.0, 2.0]}, "b": {0: [1.0, 1.0, 3.0]}}, 3)
+    rows = table({"a": {0: [1.0, 2.0]}, "b": {0: [1.0, 1.0, 3.0]}}, queries=3)
     assert [row["method"] for row in rows] == ["b", "a"] and rows[1]["after 3"] == "2.000"
+
+
+def test_a_budget_in_seconds_has_a_table_in_seconds() -> None:
+    """Three evaluations of 1, 2 and 4 simulated seconds; what ends behind the budget was still paid for."""
+    oracle = {"labels": "toy", "seconds_metric": "score"}
+    found = history([0.25, 0.5, 0.75])
+    found = History([one._replace(seconds=2.0**place) for place, one in enumerate(found.evaluations)])
+    limited = config(queries=50, max_seconds=6.0, oracle=oracle)
+    (row,) = rows_of(value_curves({"a": {0: found}}), {"a": {0: found}}, limited)
+    titles = ["after 1 s", "after 2 s", "after 4 s", "after 6 s"]
+    assert [row[title] for title in titles] == ["0.250", "0.250", "0.500", "0.750"]
+
+
+def table(values: dict[str, dict[int, list[float]]], queries: int) -> list[dict[str, str]]:
+    histories = {method: {seed: history(own) for seed, own in runs.items()} for method, runs in values.items()}
+    return rows_of(value_curves(histories), histories, config(queries=queries))
 
 
 def test_hypervolumes_are_shares_of_what_anyone_found(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 
@@ -9,8 +10,19 @@ import pytest
 import torch
 
 import graphnas.bo
-from graphnas.bo import CallableOracle, Evaluation, History, LatentBO, RandomSearch, run_search
-from graphnas.errors import InvalidValues
+from graphnas import get_space
+from graphnas.bo import (
+    CallableOracle,
+    Evaluation,
+    History,
+    LatentBO,
+    ParetoBO,
+    RandomSearch,
+    RawCodes,
+    run_search,
+)
+from graphnas.errors import InvalidArchitecture, InvalidValues, UnknownName
+from graphnas.testing import seeded
 from tests.bo.searches import MODEL
 
 
@@ -32,6 +44,28 @@ def test_a_search_of_a_function_in_three_names() -> None:
     history = run_search(search, CallableOracle("toy", longest), queries=8)
     assert search.space is MODEL.space and len(history.evaluations) == 8
     assert history.best().value == max(len(one.arch) for one in history.evaluations)
+
+
+def test_slips_are_told_in_one_line() -> None:
+    toy, other = get_space("toy"), get_space("nb201").sample(30, seeded())
+    with pytest.raises(InvalidValues, match=r"expected an oracle \(got builtin_function_or_method\): CallableOracle"):
+        run_search(RandomSearch("toy"), len, 3)  # type: ignore[arg-type]
+    with pytest.raises(InvalidArchitecture):
+        LatentBO(MODEL, pool=other)
+    with pytest.raises(UnknownName, match="unknown cost 'latency'.*flops"):
+        ParetoBO(RawCodes(toy, toy.enumerate()), cost="latency")
+    with pytest.raises(InvalidValues, match=r"whole number as the seed \(got 1.5\)"):
+        RandomSearch("toy", seed=1.5)  # type: ignore[arg-type]
+    with pytest.raises(InvalidValues, match=r"positive number of seconds \(got 'a'\)"):
+        CallableOracle("toy", len, timeout="a")  # type: ignore[arg-type]
+
+
+def test_a_search_that_ends_early_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    few = get_space("toy").enumerate()[:5]
+    with caplog.at_level(logging.WARNING):
+        history = run_search(RandomSearch("toy", pool=few), CallableOracle("toy", len), queries=9)
+    assert len(history.evaluations) == 5
+    assert "the search ends after 5 of 9 evaluations: nothing new to evaluate in the pool of 5" in caplog.text
 
 
 def test_the_best_is_the_highest_success() -> None:

@@ -24,7 +24,7 @@ def test_other_settings_are_named_and_refused(tmp_path: Path) -> None:
     claim(replace(own, method="local", seed=3), tmp_path)
     before = (tmp_path / SETTINGS).read_text()
     for write in (True, False):
-        with pytest.raises(GraphnasError, match=r"\(oracle.minimise False, now True, queries 8, now 9\)"):
+        with pytest.raises(GraphnasError, match=r"\(oracle.minimise False, now True\)"):
             claim(config(queries=9, oracle={"metric": "score", "minimise": True}), tmp_path, write)
     assert (tmp_path / SETTINGS).read_text() == before
 
@@ -35,7 +35,7 @@ def test_a_budget_may_grow_but_not_shrink(tmp_path: Path) -> None:
     before = (tmp_path / SETTINGS).read_text()
     claim(config(queries=9, max_seconds=5.0, **timed), tmp_path, write=False)
     assert (tmp_path / SETTINGS).read_text() == before
-    with pytest.raises(GraphnasError, match=r"other settings \(queries 8, now 9\)"):
+    with pytest.raises(GraphnasError, match=r"whose budget cannot change \(queries 8, now 9\)"):
         claim(config(queries=9, max_seconds=5.0, **timed), tmp_path, grows=False)
     claim(config(queries=9, max_seconds=5.0, **timed), tmp_path)
     claim(config(queries=9, **timed), tmp_path)  # no limit is more than any
@@ -51,7 +51,7 @@ def test_a_budget_may_grow_but_not_shrink(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "[1, 2]", "nonsense"])
 def test_damaged_settings(text: str, tmp_path: Path) -> None:
     (tmp_path / SETTINGS).write_text(text)
-    with pytest.raises(CorruptFile, match="is damaged: choose another --out"):
+    with pytest.raises(CorruptFile, match="is damaged: delete it and run the same command again"):
         claim(config(), tmp_path)
 
 

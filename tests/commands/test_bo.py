@@ -403,7 +403,7 @@ def test_the_folder_of_another_search_stays_as_it_is(words: list[str], tmp_path:
     capsys.readouterr()
     assert bo(*words, "--queries=9", "--metric=score", "--out", tmp_path) == 2
     error = capsys.readouterr().err
-    assert "(oracle.metric None, now score, queries 8, now 9): choose another --out" in error and error.count("\n") == 1
+    assert "(oracle.metric None, now score): choose another --out" in error and error.count("\n") == 1
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
@@ -423,6 +423,7 @@ def test_help_explains_every_option(capsys: Capture) -> None:
     [
         (["--methods", "random"], "--methods has no meaning without --compare"),
         (["--seeds=2"], "--seeds has no meaning without --compare"),
+        (["--method=random", "--acquisition=ucb"], "--acquisition has no meaning for --method random, which has no"),
         (["--compare", "--method=random"], "--method has no meaning with --compare, where --methods says which"),
         (["--compare", "--seed", "5"], "--seed has no meaning with --compare"),
         (["--metric=a", "--oracle.metric=b"], "--metric is short for --oracle.metric"),

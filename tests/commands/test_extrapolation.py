@@ -25,7 +25,9 @@ def test_ranking_on_the_toy_space(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert len(results) == 11 and json.loads(results[0].read_text())["seed"] == 0
     assert main(words) == 0
     assert [path.stat().st_mtime_ns for path in results] == times
-    assert (tmp_path / "extrapolation.md").read_text().strip() == report.strip()
+    text, settings = (tmp_path / "extrapolation.md").read_text().split("\n\nThe last command's settings:\n\n")
+    assert text.strip() == report.strip()
+    assert '"labels": "toy"' in settings and '"quick": true' in settings and '"vae_steps": 4' in settings
 
 
 def test_decoders_go_on_in_the_toy_space(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,5 +74,8 @@ def test_results_of_other_labels_are_not_used_again(tmp_path: Path, capsys: pyte
     ]
     words += ["--predictors", "--labels", str(labels), "--out", out]
     assert main([*words, "--metric=score"]) == 0
+    before = (tmp_path / "out" / "extrapolation.md").stat().st_mtime_ns, capsys.readouterr().out
     assert main([*words, "--metric=error"]) == 2
-    assert "choose another --out" in capsys.readouterr().err.splitlines()[-1]
+    after = capsys.readouterr()
+    assert "choose another --out" in after.err.splitlines()[-1]
+    assert not after.out and (tmp_path / "out" / "extrapolation.md").stat().st_mtime_ns == before[0]
