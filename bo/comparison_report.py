@@ -129,8 +129,8 @@ def rows_of(
         row = {"method": method, "seeds": str(len(runs))}
         for title, limit in looks(config).items():
             spent = {seed: spent_by(histories[method][seed], config, limit) for seed in runs}
-            values = [sign * curve[spent[seed] - 1] if spent[seed] else math.nan for seed, curve in runs.items()]
-            row[title] = interval_text(values, digits)
+            values = [sign * curve[spent[seed] - 1] for seed, curve in runs.items()] if all(spent.values()) else []
+            row[title] = interval_text(values, digits)  # none before every seed has ended its first evaluation
         rows.append(row | paired_tests(final[order[0]], final[method]))
     return rows
 

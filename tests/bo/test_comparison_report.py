@@ -162,6 +162,9 @@ def test_a_budget_in_seconds_has_a_table_in_seconds() -> None:
     (row,) = rows_of(value_curves({"a": {0: found}}), {"a": {0: found}}, limited)
     titles = ["after 1 s", "after 2 s", "after 4 s", "after 6 s"]
     assert [row[title] for title in titles] == ["0.250", "0.250", "0.500", "0.750"]
+    slow = History([found.evaluations[2]])
+    (row,) = rows_of(value_curves({"a": {0: slow}}), {"a": {0: slow}}, limited)
+    assert [row[title] for title in titles] == ["–", "–", "0.750", "0.750"]
 
 
 def table(values: dict[str, dict[int, list[float]]], queries: int) -> list[dict[str, str]]:
