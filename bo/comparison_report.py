@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.stats import ttest_rel, wilcoxon
 
 from graphnas.bo.config import OracleConfig, SearchConfig
-from graphnas.bo.pareto import hypervolume
+from graphnas.bo.pareto import costs_of, hypervolume
 from graphnas.bo.search import History
 from graphnas.checkpoint import write_text
 from graphnas.errors import InvalidValues
@@ -69,7 +69,7 @@ def hypervolume_curves(histories: Mapping[str, Mapping[int, History]], config: S
     for method, runs in histories.items():
         for seed, history in runs.items():
             archs = space.parse([one.found for one in history.evaluations])
-            cost = space.cost(archs)[config.cost].double().numpy()
+            cost = costs_of(space, archs, config.cost).numpy()
             points[method, seed] = np.stack([[one.value for one in history.evaluations], cost], 1)
     every = np.concatenate(list(points.values()))
     every = every[np.isfinite(every[:, 0])]

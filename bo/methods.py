@@ -17,6 +17,8 @@ from graphnas.registry import Registry
 
 METHODS: Registry[Callable[[Setting, int], Searcher]] = Registry("search method")
 """(setting, seed) -> search."""
+WITH_SURROGATE = ("latent", "raw_gp")
+"""Methods that read what :data:`graphnas.bo.config.WITHOUT_COST` names."""
 
 
 def check_names(config: SearchConfig) -> None:

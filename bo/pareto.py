@@ -57,6 +57,12 @@ def costs_of(space: SearchSpace, archs: Architectures, cost: str) -> Tensor:
     return costs[cost].double()
 
 
+def first_front(values: Tensor, costs: Tensor) -> Tensor:
+    """Rows int64 [F] of the points that no other has a higher value and a lower cost than, cheapest first."""
+    rows = (front_numbers(values, costs) == 0).nonzero().flatten()
+    return rows[costs[rows].argsort(stable=True)]
+
+
 class Front(NamedTuple):
     """F architectures that no other known one has a higher value and a lower cost than, cheapest first.
 
@@ -81,8 +87,7 @@ def front_of(searcher: Searcher, cost: str = "params") -> Front:
     good = ~searcher.values.isnan()
     archs, values = searcher.archs[good], searcher.values[good]
     costs = costs_of(searcher.space, archs, cost)
-    first = (front_numbers(values, costs) == 0).nonzero().flatten()
-    rows = first[costs[first].argsort(stable=True)]
+    rows = first_front(values, costs)
     return Front(archs[rows], values[rows], costs[rows])
 
 
@@ -129,7 +134,7 @@ class ParetoBO(PoolBO):
         mean, variance = posterior.predict(self.codes.points[rows])
         fronts = front_numbers(mean + CONFIDENCE * variance.sqrt(), self.pool_costs[rows])
         rows = rows[fronts.argsort(stable=True)[:CANDIDATES]]
-        known = torch.cat([self.points, self.scaled(self.space.cost(archs)[self.cost])[:, None]], 1)
+        known = torch.cat([self.points, self.scaled(costs_of(self.space, archs, self.cost))[:, None]], 1)
         candidates = torch.cat([self.codes.points[rows], self.pool_costs[rows, None]], 1)
         seed = int(torch.randint(2**31, (), generator=generator))
         promise = improvement(posterior, known, float(posterior.y.min()), seed)
@@ -198,4 +203,4 @@ class ParetoEvolution(RegularisedEvolution):
 
     def known(self) -> tuple[Architectures, Tensor]:
         archs, values = super().known()
-        return archs, -front_numbers(values, self.space.cost(archs)[self.cost]).double()
+        return archs, -front_numbers(values, costs_of(self.space, archs, self.cost)).double()

@@ -14,7 +14,7 @@ from torch import Tensor
 from graphnas.bo.codes import LatentCodes
 from graphnas.bo.comparison_report import best_label
 from graphnas.bo.config import SearchConfig
-from graphnas.bo.pareto import front_numbers
+from graphnas.bo.pareto import costs_of, first_front
 from graphnas.bo.search import Evaluation, History, in_unit
 from graphnas.bo.setting import Setting
 from graphnas.checkpoint import write_text
@@ -72,23 +72,21 @@ def top_rows(setting: Setting, history: History, count: int) -> list[dict[str, A
     return shown(setting, ranked(history)[:count])
 
 
-def costs_of(setting: Setting, archs: Architectures) -> Tensor:
-    """The second objective [B]."""
+def network_costs(setting: Setting, evaluations: list[Evaluation]) -> Tensor:
+    """The second objective of what was found, float64 [B]."""
     assert setting.config.cost is not None
-    return setting.space.cost(archs)[setting.config.cost].double()
+    return costs_of(setting.space, setting.space.parse([one.found for one in evaluations]), setting.config.cost)
 
 
 def front_rows(setting: Setting, history: History) -> list[dict[str, Any]]:
     """The Pareto front as rows of a table, cheapest first."""
     good, name = ranked(history), setting.config.cost
-    assert name is not None
     if not good:
         return []
-    costs = costs_of(setting, setting.space.parse([one.found for one in good]))
-    first = (front_numbers(torch.tensor([one.value for one in good]), costs) == 0).nonzero().flatten()
+    costs = network_costs(setting, good)
+    first = first_front(torch.tensor([one.value for one in good]), costs)
     rows = shown(setting, [good[row] for row in first.tolist()])
-    both = [{f"network_{name}": int(cost)} | row for cost, row in zip(costs[first].tolist(), rows, strict=True)]
-    return sorted(both, key=lambda row: int(next(iter(row.values()))))
+    return [{f"network_{name}": int(cost)} | row for cost, row in zip(costs[first].tolist(), rows, strict=True)]
 
 
 def report_folder(config: SearchConfig, folder: Path) -> Path:
@@ -108,7 +106,7 @@ def write_search_report(setting: Setting, history: History, folder: Path) -> lis
     good = in_unit(ranked(history), sign)
     rows = evaluation_rows(setting, history)
     if config.cost is not None:
-        costs = costs_of(setting, setting.space.parse([one.found for one in history.evaluations]))
+        costs = network_costs(setting, history.evaluations)
         rows = [row | {f"network_{config.cost}": int(cost)} for row, cost in zip(rows, costs.tolist(), strict=True)]
     paths = [write_text(folder / "evaluations.csv", as_csv(rows))]
     if not good:
@@ -123,7 +121,7 @@ def write_search_report(setting: Setting, history: History, folder: Path) -> lis
         archs = setting.space.parse([one.found for one in good])
         paths.append(draw_latent(setting.latent, archs, good, setting.metric, folder))
     if config.cost is not None:
-        costs = costs_of(setting, setting.space.parse([one.found for one in good]))
+        costs = network_costs(setting, good)
         values = torch.tensor([one.value for one in good])
         points = {config.method: (values, costs)}
         paths.append(pareto_front(points, folder / "front.png", setting.metric, config.cost, falling=sign < 0))

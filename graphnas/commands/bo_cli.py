@@ -13,8 +13,8 @@ from jsonargparse import Namespace
 from graphnas.bo.beyond_config import BeyondConfig
 from graphnas.bo.comparison import run_all, run_one
 from graphnas.bo.comparison_report import SETTINGS_FENCE, write_report
-from graphnas.bo.config import OracleConfig, SearchConfig
-from graphnas.bo.methods import METHODS, check_names
+from graphnas.bo.config import WITHOUT_COST, OracleConfig, SearchConfig
+from graphnas.bo.methods import METHODS, WITH_SURROGATE, check_names
 from graphnas.bo.search import Evaluation, History, read_journal
 from graphnas.bo.search_folder import as_history, claim, read_histories, with_metric
 from graphnas.bo.search_report import front_rows, report_folder, top_rows, write_search_report
@@ -94,9 +94,12 @@ def read_options(arguments: Sequence[str]) -> Namespace:
 
 
 ONLY_COMPARED = ("methods", "seeds", "jobs")
-WITH_SURROGATE = ("latent", "raw_gp")
-SURROGATE_ONLY = ("acquisition", "surrogate", "proposal", "targets", "incumbent")
 NOT_COMPARED = {"method": "--methods says which", "seed": "--seeds N are the seeds 0, 1, ..."}
+
+
+def given_options(arguments: Sequence[str]) -> set[str]:
+    """Names of the options that were typed."""
+    return {word.partition("=")[0].removeprefix("--") for word in arguments if word.startswith("--")}
 
 
 def check_options(options: Namespace, arguments: Sequence[str]) -> None:
@@ -105,15 +108,15 @@ def check_options(options: Namespace, arguments: Sequence[str]) -> None:
     Raises:
         UsageError: naming the first.
     """
-    given = {word.partition("=")[0] for word in arguments if word.startswith("--")}
+    given = given_options(arguments)
     for name in SHORT:
-        if {f"--{name}", f"--oracle.{name}"} <= given:
+        if {name, f"oracle.{name}"} <= given:
             raise UsageError(f"--{name} is short for --oracle.{name}: give one of them")
     for name in ONLY_COMPARED:
-        if f"--{name}" in given and not options.compare:
+        if name in given and not options.compare:
             raise UsageError(f"--{name} has no meaning without --compare")
     for name, instead in NOT_COMPARED.items():
-        if f"--{name}" in given and options.compare:
+        if name in given and options.compare:
             raise UsageError(f"--{name} has no meaning with --compare, where {instead}")
 
 
@@ -123,9 +126,10 @@ def check_method(options: Namespace, arguments: Sequence[str]) -> None:
     Raises:
         UsageError: naming the first.
     """
-    given = {word.partition("=")[0].removeprefix("--") for word in arguments if word.startswith("--")}
-    for name in SURROGATE_ONLY:
-        if name in given and not options.compare and options.method not in WITH_SURROGATE:
+    if options.compare or options.method in WITH_SURROGATE:
+        return
+    for name in WITHOUT_COST:
+        if name in given_options(arguments):
             raise UsageError(f"--{name} has no meaning for --method {options.method}, which has no surrogate")
 
 

@@ -11,7 +11,15 @@ import pytest
 from scipy.stats import t, ttest_rel, wilcoxon
 
 from graphnas.bo.comparison import run_one
-from graphnas.bo.comparison_report import hypervolume_curves, paired_tests, rows_of, value_curves, write_report
+from graphnas.bo.comparison_report import (
+    best_label,
+    hypervolume_curves,
+    paired_tests,
+    rows_of,
+    value_curves,
+    write_report,
+)
+from graphnas.bo.config import OracleConfig
 from graphnas.bo.search import Evaluation, History
 from graphnas.bo.search_folder import read_histories, with_metric
 from graphnas.bo.search_report import ranked
@@ -146,6 +154,11 @@ def test_the_default_metric_has_its_name_in_the_report(tmp_path: Path) -> None:
     assert with_metric(given, tmp_path).oracle.metric == "score" and with_metric(given, tmp_path / "none") == given
     write_report(read_histories(tmp_path), with_metric(given, tmp_path), tmp_path)
     assert "score of the best so far" in (tmp_path / "comparison.md").read_text()
+
+
+def test_what_curves_show_is_said_with_what_the_best_was_chosen_by() -> None:
+    assert best_label(OracleConfig(metric="a", test_metric="b")) == "b of the best by a so far"
+    assert best_label(OracleConfig(metric="a")) == "a of the best so far"
 
 
 def test_the_last_value_of_a_short_search_counts_to_the_end() -> None:

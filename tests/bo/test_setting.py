@@ -160,6 +160,9 @@ def test_labels_of_the_whole_family_are_those_of_its_smaller_members(tmp_path: P
     assert torch.allclose(table.query(small.enumerate(), "score").double(), score(small.enumerate().widen(5)))
     setting = Setting(SearchConfig("toy_4", queries=10, oracle=OracleConfig(labels=str(labels), metric="score")))
     assert setting.goal == "the highest score of all.csv"
+    boosted = OracleConfig("boosted", str(labels), "score")
+    boosted_setting = Setting(SearchConfig("toy_4", queries=10, oracle=boosted, cost="params"))
+    assert boosted_setting.goal == f"the highest boosted score of {labels} at the fewest params"
     assert setting.pool.max_nodes == 4 and isinstance(setting.oracle, TableOracle)
     assert len(read_labels(Task("toy_4", str(labels), "score")).y) == len(table)
     with pytest.raises(InvalidArchitecture, match="line 3: unknown operation"):

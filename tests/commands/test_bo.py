@@ -435,6 +435,14 @@ def test_options_that_would_not_be_read(words: list[str], message: str, tmp_path
     assert message in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
+def test_a_search_that_never_chose_says_so(tmp_path: Path, capsys: Capture) -> None:
+    assert bo("--initial=8", "--out", tmp_path, method="raw_gp") == 0
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said.endswith("; all of them random, before the first choice of raw_gp (--initial 8)")
+    assert bo("--initial=7", "--out", tmp_path / "chosen", method="raw_gp") == 0
+    assert "random" not in capsys.readouterr().out.splitlines()[-1]
+
+
 def test_progress_goes_on_from_what_was_found(tmp_path: Path, capsys: Capture) -> None:
     assert bo("--queries=30", "--out", tmp_path) == 0
     best = max(one["value"] for one in evaluations(tmp_path))

@@ -102,6 +102,9 @@ def test_impossible_limits_are_refused() -> None:
     for name in ("nb101_1", "nb101_8to7", "nb101_12", "nb101_8to8e6"):
         with pytest.raises(OutsideSpace):
             get_space(name)
+    assert get_space("nb101_9").max_nodes == 9  # the most that the message says is there
+    with pytest.raises(OutsideSpace, match="10 vertices cannot be numbered exactly: expected at most 9"):
+        get_space("nb101_10")
     with pytest.raises(OutsideSpace, match="one size"):
         get_space("nb201_9")
     with pytest.raises(OutsideSpace, match="at most 8"):
